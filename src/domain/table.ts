@@ -1,0 +1,106 @@
+import type { QualifiedName } from './identifier.ts';
+
+/**
+ * How a value travels from the WAL and from COPY: `binary` is the type's send/receive form,
+ * `text` its output form, for types that lack one (or hold one that does).
+ */
+export type WireFormat = 'binary' | 'text';
+
+/** A column as the catalog describes it (pg_attribute and what hangs on it). Dropped columns are left out. */
+export interface Column {
+  readonly name: string;
+  readonly attnum: number;
+  /** format_type(atttypid, atttypmod): `character varying(40)`. */
+  readonly type: string;
+  readonly typeOid: number;
+  /** pg_attribute.atttypmod, -1 when the type has none. */
+  readonly typmod: number;
+  readonly notNull: boolean;
+  /** pg_get_expr of the default, or of a generated column's expression. */
+  readonly defaultExpression: string | null;
+  /** '' none, 's' stored, 'v' virtual (18 and newer). */
+  readonly generated: '' | 's' | 'v';
+  /** '' none, 'a' always, 'd' by default. */
+  readonly identity: '' | 'a' | 'd';
+  readonly wire: WireFormat;
+  /** pg_attribute.attstattarget when set, else null. */
+  readonly statisticsTarget: number | null;
+  /** pg_attribute.attoptions, e.g. `n_distinct=-0.5`. */
+  readonly options: readonly string[];
+  readonly comment: string | null;
+  /** aclexplode of attacl. */
+  readonly grants: readonly Grant[];
+  /** Sequence owned by the column (serial) or behind its identity. */
+  readonly sequence: OwnedSequence | null;
+}
+
+export interface OwnedSequence extends QualifiedName {
+  readonly oid: number;
+  /** 'a' owned (serial), 'i' internal (identity): pg_depend.deptype. */
+  readonly dependency: 'a' | 'i';
+  readonly grants: readonly Grant[];
+  readonly comment: string | null;
+}
+
+export interface Grant {
+  /** Role name, or null for PUBLIC. */
+  readonly grantee: string | null;
+  readonly grantor: string;
+  readonly privilege: string;
+  readonly grantable: boolean;
+}
+
+/** An index, with the constraint it serves when there is one. */
+export interface Index extends QualifiedName {
+  readonly oid: number;
+  readonly accessMethod: string;
+  readonly isUnique: boolean;
+  readonly isPrimary: boolean;
+  readonly isValid: boolean;
+  readonly isClustered: boolean;
+  readonly isReplicaIdentity: boolean;
+  /** Plain columns of the key, in order; null stands for an expression. INCLUDE columns are not among them. */
+  readonly keyColumns: readonly (string | null)[];
+  readonly includedColumns: readonly string[];
+  readonly nullsNotDistinct: boolean;
+  /** What pg_get_indexdef prints from `USING` on, without TABLESPACE: access method, keys with collation and opclass, INCLUDE, WITH, WHERE. */
+  readonly definitionTail: string;
+  readonly tablespace: string | null;
+  readonly comment: string | null;
+  /** ALTER INDEX … ALTER COLUMN n SET STATISTICS: [column number, target]. */
+  readonly statistics: readonly (readonly [number, number])[];
+  readonly constraint: { readonly name: string; readonly type: 'p' | 'u' | 'x'; readonly deferrable: boolean; readonly comment: string | null } | null;
+}
+
+export interface CheckConstraint {
+  readonly name: string;
+  /** pg_get_constraintdef: `CHECK ((amount > 0))`, with NOT VALID and NO INHERIT as they are. */
+  readonly definition: string;
+  readonly validated: boolean;
+  readonly noInherit: boolean;
+  readonly comment: string | null;
+}
+
+/** The source table's definition: everything the target is built from. */
+export interface SourceTable extends QualifiedName {
+  readonly oid: number;
+  readonly owner: string;
+  /** pg_class.relkind. */
+  readonly kind: string;
+  readonly persistence: 'p' | 'u' | 't';
+  readonly accessMethod: string;
+  readonly tablespace: string | null;
+  /** pg_class.relreplident: d default, f full, i index, n nothing. */
+  readonly replicaIdentity: 'd' | 'f' | 'i' | 'n';
+  /** pg_class.reloptions, and the TOAST table's with the prefix `toast.`. */
+  readonly options: readonly string[];
+  readonly columns: readonly Column[];
+  readonly indexes: readonly Index[];
+  readonly checks: readonly CheckConstraint[];
+  readonly grants: readonly Grant[];
+  readonly comment: string | null;
+  /** pg_class.reltuples and pg_table_size, for estimates. */
+  readonly rowsEstimated: number;
+  readonly bytes: number;
+  readonly blocks: number;
+}

@@ -1,0 +1,72 @@
+/**
+ * Every error the tool raises on purpose has one of these codes; its comment is the manual.
+ * The process exits with the code's number (see EXIT_CODES in the command line's reference).
+ */
+export const ERROR_CODES = {
+  /** A flag, an argument or the configuration file is wrong. Nothing was contacted or changed. */
+  USAGE: { exit: 1, retry: 'never' },
+  /** `check` found a blocker. Nothing was changed; each finding says what mends it. */
+  PREFLIGHT_REFUSED: { exit: 2, retry: 'manual' },
+  /** The verb does not fit the migration's phase, or there is no such migration. */
+  WRONG_PHASE: { exit: 3, retry: 'manual' },
+  /** PostgreSQL refused a statement or the connection broke. */
+  POSTGRES: { exit: 4, retry: 'timed' },
+  /** No daemon answers: the command waits in partitioner.command until one is started. */
+  NO_DAEMON: { exit: 3, retry: 'manual' },
+  /** A lock or the fence was not reached within its limits; everything was released. Safe to retry. */
+  LOCK_NOT_ACQUIRED: { exit: 5, retry: 'timed' },
+  /** The lag is above its limit. Safe to retry. */
+  LAG_TOO_HIGH: { exit: 5, retry: 'timed' },
+  /** The slot is gone, lost or ahead of what is applied: changes may be missing, so the migration stops. */
+  SLOT_LOST: { exit: 4, retry: 'never' },
+  /** The source's definition changed while it was migrated. The source is untouched; abort and start again. */
+  SOURCE_CHANGED: { exit: 2, retry: 'never' },
+  /** The change stream brought a row that the target cannot hold (a NULL partition key). */
+  ROW_REFUSED: { exit: 2, retry: 'never' },
+  /** Source and target differ. */
+  DIFFERENCE: { exit: 6, retry: 'never' },
+  /** An invariant of the tool does not hold. It stops rather than write a wrong row. Please report it. */
+  DEFECT: { exit: 12, retry: 'never' },
+} as const satisfies Record<string, { exit: number; retry: 'timed' | 'manual' | 'never' }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorFields {
+  readonly detail?: string | undefined;
+  /** A command or setting that mends it. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** An expected failure, in PostgreSQL's own triple: message (names the object, actual against needed), detail, hint. */
+export class MigratorError extends Error {
+  override readonly name = 'MigratorError';
+  readonly code: ErrorCode;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, { detail, hint, cause }: ErrorFields = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.detail = detail;
+    this.hint = hint;
+  }
+
+  get exitCode(): number {
+    return ERROR_CODES[this.code].exit;
+  }
+
+  toJSON(): { code: ErrorCode; message: string; detail?: string; hint?: string } {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.detail === undefined ? {} : { detail: this.detail }),
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+    };
+  }
+}
+
+/** Asserts an invariant, in production too: stops rather than write a wrong row. */
+export function invariant(holds: unknown, message: string, detail?: string): asserts holds {
+  if (!holds) throw new MigratorError('DEFECT', message, { detail, hint: 'This is a defect: keep partitioner.history and the log, and report it.' });
+}
