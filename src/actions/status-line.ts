@@ -1,0 +1,26 @@
+import { formatBytes, formatCount, formatDuration } from '../domain/quantity.ts';
+import type { Status } from './status.ts';
+
+/**
+ * One migration in one line:
+ * `app.events backfill 12/26 units, 3.1M/5.0M rows (62%), lag 1.2 MB / 0.4 s, slot 3.0 MB retained, waiting: …, ETA 2 min`.
+ */
+export function statusLine(status: Status): string {
+  const { source, phase, units, rows, lag, slot } = status;
+  const parts = [`${source} ${phase} ${units.live}/${units.total} units`];
+  // The estimate comes from the statistics: what is copied may well exceed it.
+  const percent = rows.estimated > 0 ? Math.min(100, Math.floor((rows.copied * 100) / rows.estimated)) : 100;
+  if (rows.estimated > 0 || rows.copied > 0)
+    parts.push(`${formatCount(rows.copied)}/${formatCount(Math.max(rows.estimated, rows.copied))} rows (${percent}%)`);
+  if (lag) parts.push(`lag ${formatBytes(lag.bytes)} / ${formatDuration(lag.seconds)}`);
+  if (slot) {
+    const danger = slot.walStatus === 'unreserved' || slot.walStatus === 'lost' ? ` (${slot.walStatus})` : '';
+    parts.push(`slot ${formatBytes(slot.retainedBytes)} retained${danger}`);
+  }
+  if (status.anomalies > 0) parts.push(`${status.anomalies} ANOMALIES`);
+  if (status.paused) parts.push('paused');
+  if (status.failure) parts.push(`failed: ${status.failure.message}`);
+  if (status.waiting !== null) parts.push(`waiting: ${status.waiting}`);
+  if (status.eta !== null) parts.push(`ETA ${formatDuration(status.eta)}`);
+  return parts.join(', ');
+}

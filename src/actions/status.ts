@@ -1,0 +1,171 @@
+import type { ErrorFields } from '../errors.ts';
+import { MigratorError } from '../errors.ts';
+import type { Phase } from '../migration/phase.ts';
+import type { Client } from '../pg/client.ts';
+import { sqlState } from '../pg/client.ts';
+import { hasControlSchema } from '../pg/control-store.ts';
+import { loadSql } from '../sql/load.ts';
+import { DAEMON_LOCK_CLASS } from './command.ts';
+
+/** What `status --json`, `/api/status` and the metrics show of a migration. */
+export interface Status {
+  readonly migration: number;
+  readonly source: string;
+  readonly target: string;
+  readonly phase: Phase;
+  /** `loading` copies or purges, `indexing` builds indexes or resyncs; the four add up to `total`. */
+  readonly units: {
+    readonly pending: number;
+    readonly loading: number;
+    readonly indexing: number;
+    readonly live: number;
+    readonly total: number;
+  };
+  readonly rows: { readonly copied: number; readonly estimated: number };
+  readonly bytes: { readonly copied: number; readonly estimated: number };
+  /** How far the applied position is behind the server's WAL; null before the change stream begins and after it has ended. */
+  readonly lag: { readonly bytes: number; readonly seconds: number } | null;
+  readonly appliedLsn: string | null;
+  readonly slot: {
+    readonly name: string;
+    readonly active: boolean;
+    readonly walStatus: string | null;
+    /** WAL that the server keeps for the slot. */
+    readonly retainedBytes: number;
+    /** WAL that may still be written before the slot is in danger; null without max_slot_wal_keep_size. */
+    readonly safeBytes: number | null;
+  } | null;
+  readonly verified: { readonly units: number; readonly total: number; readonly at: string | null };
+  readonly paused: boolean;
+  /** Updates and deletes that did not hit exactly one row. Anything but 0 stops the cutover. */
+  readonly anomalies: number;
+  readonly waiting: string | null;
+  /** Seconds until everything is copied, at the pace since the backfill began; null when it cannot be told. */
+  readonly eta: number | null;
+  readonly daemon: { readonly pid: number; readonly host: string; readonly since: string } | null;
+  readonly failure: ({ readonly code: string; readonly message: string } & Omit<ErrorFields, 'cause'>) | null;
+}
+
+interface StatusRow {
+  id: number;
+  source: string;
+  target: string;
+  retired: string;
+  phase: Phase;
+  paused: boolean;
+  waiting: string | null;
+  failure: Status['failure'];
+  slot_name: string;
+  pending: string;
+  loading: string;
+  indexing: string;
+  live: string;
+  total: string;
+  rows_estimated: string;
+  bytes_estimated: string;
+  rows_copied: string;
+  bytes_copied: string;
+  applied_lsn: string | null;
+  anomalies: string;
+  lag_bytes: string | null;
+  lag_seconds: number | null;
+  slot_exists: boolean;
+  slot_active: boolean | null;
+  wal_status: string | null;
+  retained_bytes: string | null;
+  safe_bytes: string | null;
+  daemon_pid: number | null;
+  daemon_host: string | null;
+  daemon_since: string | null;
+  daemon_alive: boolean;
+  copying_seconds: number;
+}
+
+/** Phases in which a daemon has work to do. */
+const NEEDS_DAEMON: ReadonlySet<Phase> = new Set<Phase>(['prepared', 'backfill', 'catchup', 'ready', 'cutover']);
+
+/** The newest migration of each table, or of the one named. WRONG_PHASE when there is none. */
+export async function fetchStatus(client: Client, table?: string): Promise<Status[]> {
+  if (!(await hasControlSchema(client))) throw noMigration(table);
+  const { rows } = await client
+    .query<StatusRow>(loadSql('status/migrations'), [table ?? null, DAEMON_LOCK_CLASS])
+    .catch((error: unknown) => Promise.reject(asNameError(error, table)));
+  if (rows.length === 0) throw noMigration(table);
+  return rows.map(toStatus);
+}
+
+/** The error of a verb that finds nothing to act on. */
+export function noMigration(table: string | undefined): MigratorError {
+  return new MigratorError(
+    'WRONG_PHASE',
+    table === undefined ? 'there is no migration in this database' : `there is no migration of ${table}`,
+    {
+      hint: `partitioner start ${table ?? 'TABLE'} --range COLUMN --every month`,
+    },
+  );
+}
+
+/** parse_ident raises 22023 on a name that cannot be one: that is the user's mistake, not PostgreSQL's. */
+export function asNameError(error: unknown, table: string | undefined): unknown {
+  if (sqlState(error) !== '22023') return error;
+  return new MigratorError('USAGE', `${table ?? ''} is no table name`, {
+    hint: 'write schema.table, with double quotes where SQL needs them: app."Events"',
+    cause: error,
+  });
+}
+
+function toStatus(row: StatusRow): Status {
+  const following = NEEDS_DAEMON.has(row.phase);
+  const copied = Number(row.rows_copied);
+  const estimated = Number(row.rows_estimated);
+  return {
+    migration: row.id,
+    source: row.source,
+    target: row.target,
+    phase: row.phase,
+    units: {
+      pending: Number(row.pending),
+      loading: Number(row.loading),
+      indexing: Number(row.indexing),
+      live: Number(row.live),
+      total: Number(row.total),
+    },
+    rows: { copied, estimated },
+    bytes: { copied: Number(row.bytes_copied), estimated: Number(row.bytes_estimated) },
+    lag:
+      row.slot_exists && row.lag_bytes !== null && row.lag_seconds !== null
+        ? { bytes: Number(row.lag_bytes), seconds: roundTo(row.lag_seconds, 3) }
+        : null,
+    appliedLsn: row.applied_lsn,
+    slot: row.slot_exists
+      ? {
+          name: row.slot_name,
+          active: row.slot_active === true,
+          walStatus: row.wal_status,
+          retainedBytes: Number(row.retained_bytes ?? 0),
+          safeBytes: row.safe_bytes === null ? null : Number(row.safe_bytes),
+        }
+      : null,
+    verified: { units: 0, total: Number(row.total), at: null },
+    paused: row.paused,
+    anomalies: Number(row.anomalies),
+    // What a dead daemon last waited for is stale.
+    waiting: row.daemon_alive ? row.waiting : following ? `a daemon: partitioner start ${row.source}` : null,
+    eta: row.phase === 'backfill' && row.daemon_alive && !row.paused ? estimateSeconds(copied, estimated, row.copying_seconds) : null,
+    daemon:
+      row.daemon_alive && row.daemon_pid !== null
+        ? { pid: row.daemon_pid, host: row.daemon_host ?? '', since: row.daemon_since ?? '' }
+        : null,
+    failure: row.failure,
+  };
+}
+
+function estimateSeconds(copied: number, estimated: number, elapsedSeconds: number): number | null {
+  if (copied === 0 || elapsedSeconds <= 0) return null;
+  return Math.round((Math.max(0, estimated - copied) * elapsedSeconds) / copied);
+}
+
+function roundTo(value: number, digits: number): number {
+  const factor = 10 ** digits;
+  return Math.round(value * factor) / factor;
+}

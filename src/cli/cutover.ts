@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { outcomeError, sendCommand, type CutoverArguments } from '../actions/command.ts';
+import { fetchStatus } from '../actions/status.ts';
+import { statusLine } from '../actions/status-line.ts';
+import { MigratorError } from '../errors.ts';
+import type { Client } from '../pg/client.ts';
+import { requireMigration, requirePhase, type FoundMigration } from './find-migration.ts';
+import { createProgressLine, print, printJson } from './output.ts';
+import type { Verb } from './program.ts';
+import { renderReceipt } from './render-receipt.ts';
+import { oneTable, openSession, withSession } from './session.ts';
+import type { SettingValues } from './settings.ts';
+import { onStopSignal } from './stop-signal.ts';
+
+/** Back-off and work of an attempt beside its locks, for the time to wait for the daemon. */
+const ATTEMPT_MS = 10_000;
+const POLL_MS = 1000;
+
+/** `cutover`: has the daemon switch over, and prints the receipt. */
+export const cutover: Verb = async (invocation) => {
+  const session = openSession(invocation);
+  const table = oneTable(invocation, session.config, 'cutover');
+  const limits = limitsOf(session.settings(table));
+  await withSession(session, async (client) => {
+    const migration = await requireMigration(client, table);
+    const whenReady = invocation.own['whenReady'] === true;
+    if (!whenReady || migration.phase !== 'prepared') requirePhase('cutover', migration);
+    if (whenReady) await waitUntilReady(client, migration);
+    else if (migration.phase !== 'ready') await refuseUnready(client, migration);
+    const waitMs = limits.attempts * (2 * limits.lockTimeoutMs + limits.maxLockHoldMs + ATTEMPT_MS);
+    const outcome = await sendCommand(client, migration.id, 'cutover', limits, { waitMs });
+    if (!outcome) throw noDaemon(migration);
+    if (!outcome.ok) throw outcomeError(outcome);
+    if (invocation.json) printJson(outcome.receipt ?? {});
+    else print(renderReceipt(outcome.receipt));
+  });
+  return 0;
+};
+
+function limitsOf(settings: SettingValues): CutoverArguments {
+  return {
+    lockTimeoutMs: settings['lock-timeout'] ?? 200,
+    maxLockHoldMs: settings['max-lock-hold'] ?? 1000,
+    attempts: settings.attempts ?? 60,
+  };
+}
+
+async function refuseUnready(client: Client, migration: FoundMigration): Promise<never> {
+  const [status] = await fetchStatus(client, migration.source);
+  if (status && !status.daemon) throw noDaemon(migration);
+  throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} is in phase "${migration.phase}", cutover needs "ready"`, {
+    detail: status ? statusLine(status) : undefined,
+    hint: `partitioner cutover ${migration.source} --when-ready`,
+  });
+}
+
+async function waitUntilReady(client: Client, migration: FoundMigration): Promise<void> {
+  const stop = onStopSignal();
+  const progress = createProgressLine(process.stderr);
+  try {
+    for (;;) {
+      if (stop.signal.aborted)
+        throw new MigratorError('WRONG_PHASE', `interrupted before the migration of ${migration.source} was ready; nothing was switched`);
+      const [status] = await fetchStatus(client, migration.source);
+      if (status?.migration !== migration.id) throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} was removed`);
+      if (!status.daemon) throw noDaemon(migration);
+      if (status.phase === 'ready') return;
+      if (status.phase !== 'prepared') requirePhase('cutover', { ...migration, phase: status.phase });
+      progress.show(statusLine(status));
+      await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  } finally {
+    progress.end();
+    stop.dispose();
+  }
+}
+
+function noDaemon({ source }: FoundMigration): MigratorError {
+  return new MigratorError('NO_DAEMON', `no daemon runs for ${source}: it follows the changes, and performs the switch`, {
+    hint: `partitioner start ${source}`,
+  });
+}

@@ -1,0 +1,85 @@
+import { buildPlan } from '../actions/build-plan.ts';
+import { checkTable } from '../actions/check.ts';
+import { MigratorError } from '../errors.ts';
+import { fetchTable, resolveTable } from '../pg/catalog.ts';
+import { inTransaction, type Client } from '../pg/client.ts';
+import { hasControlSchema } from '../pg/control-store.ts';
+import { planSwap } from '../plan/swap.ts';
+import { loadSql } from '../sql/load.ts';
+import { hasBlocker } from './check.ts';
+import { findMigration, isOpen } from './find-migration.ts';
+import { print, printJson, tell } from './output.ts';
+import { planOptionsOf, refuseOtherOptions } from './plan-options.ts';
+import type { Verb } from './program.ts';
+import { renderFindings } from './render-findings.ts';
+import { renderPlan, type PlanReport } from './render-plan.ts';
+import { openSession, tablesOf, withSession, type Session } from './session.ts';
+
+/** `plan`: what `start` and `cutover` would run. */
+export const plan: Verb = async (invocation) => {
+  const session = openSession(invocation);
+  const tables = tablesOf(invocation, session.config);
+  const reports = await withSession(session, async (client) => {
+    const collected: PlanReport[] = [];
+    for (const table of tables) collected.push(await reportPlan(client, session, table));
+    return collected;
+  });
+  if (invocation.json) printJson(reports.length === 1 ? reports[0] : reports);
+  else print(reports.map(renderPlan).join('\n\n'));
+  return 0;
+};
+
+async function reportPlan(client: Client, session: Session, table: string): Promise<PlanReport> {
+  const settings = session.settings(table);
+  const open = await findMigration(client, table);
+  if (open && isOpen(open.phase) && open.plan && open.phase !== 'switched') {
+    refuseOtherOptions(settings, open.options, open.source);
+    const source = await fetchTable(client, open.plan.source);
+    if (source)
+      return {
+        table,
+        begun: true,
+        migration: open.id,
+        plan: open.plan,
+        swap: planSwap(source, open.plan),
+        ...(await sizes(client, source.oid)),
+      };
+  }
+  const options = planOptionsOf(settings, table, 'plan');
+  const { findings, table: checked } = await checkTable(client, session.connection, table, options);
+  const refused = hasBlocker(findings);
+  const source = checked ?? (refused ? null : await fetchTable(client, await resolveTable(client, table)));
+  if (!source) throw refusal(table, renderFindings(table, findings));
+  if (refused)
+    tell(`${renderFindings(table, findings)}\n\nThis is the plan all the same; start will refuse until the blockers are gone.\n`);
+  const migration = await nextMigration(client);
+  try {
+    const built = await inTransaction(
+      client,
+      () => buildPlan(client, source, options, migration),
+      'begin transaction isolation level repeatable read read only',
+    );
+    return { table, begun: false, migration, plan: built, swap: planSwap(source, built), ...(await sizes(client, source.oid)) };
+  } catch (error) {
+    // A table that the check refuses may have no plan at all: then the findings are the answer.
+    throw refused ? refusal(table, renderFindings(table, findings)) : error;
+  }
+}
+
+function refusal(table: string, detail: string): MigratorError {
+  return new MigratorError('PREFLIGHT_REFUSED', `there is no plan for ${table}: the check found a blocker`, {
+    detail,
+    hint: `partitioner check ${table} …`,
+  });
+}
+
+async function nextMigration(client: Client): Promise<number> {
+  if (!(await hasControlSchema(client))) return 1;
+  const { rows } = await client.query<{ id: number }>(loadSql('command/next-migration'));
+  return rows[0]!.id;
+}
+
+async function sizes(client: Client, oid: number): Promise<{ totalBytes: number; indexBytes: number }> {
+  const { rows } = await client.query<{ total: string; indexes: string }>(loadSql('status/relation-size'), [oid]);
+  return { totalBytes: Number(rows[0]?.total ?? 0), indexBytes: Number(rows[0]?.indexes ?? 0) };
+}

@@ -1,0 +1,235 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { existsSync, readFileSync } from 'node:fs';
+import {
+  CONNECTION_SETTINGS,
+  CUTOVER_SETTINGS,
+  PARTITION_SETTINGS,
+  START_SETTINGS,
+  type Setting,
+  type SettingName,
+  type SettingValues,
+} from './settings.ts';
+
+/** What a verb is called with. `settings` holds only what the command line gave; the configuration file is merged later. */
+export interface Invocation {
+  readonly table: string | undefined;
+  readonly json: boolean;
+  readonly config: string | undefined;
+  readonly settings: SettingValues;
+  /** Flags that belong to one verb: `watch`, `whenReady`, `dropRetired`, `rows` … */
+  readonly own: Readonly<Record<string, unknown>>;
+}
+
+/** A verb's work; its result is the exit code. */
+export type Verb = (invocation: Invocation) => Promise<number>;
+
+const INTRODUCTION = `Turns a giant, live PostgreSQL table into a partitioned one under the same name.
+
+A daemon copies the rows in slices and follows every change through logical
+replication, while the application goes on reading and writing. The switch is
+one short lock; until then everything can be undone, and nothing is lost.`;
+
+const STEPS = `
+Five steps:
+  1. partitioner check   TABLE --range COLUMN --every month    is it possible? what to mend first
+  2. partitioner plan    TABLE --range COLUMN --every month    every statement, with its lock
+  3. partitioner start   TABLE --range COLUMN --every month    the daemon: copies, follows, reports
+  4. partitioner status  TABLE --watch                         wait for the phase "ready"
+  5. partitioner cutover TABLE                                 the switch; then: finish
+  At any time before step 5: partitioner abort TABLE           takes everything back
+
+Examples:
+  partitioner demo
+  export DATABASE_URL=postgres://app@db.example.com/shop
+  partitioner check app.events --range created_at --every month
+  partitioner start app.events --range id --every 10000000 --jobs 4
+  partitioner cutover app.events --when-ready --lock-timeout 100ms
+  partitioner start --config partitioner.yaml
+
+Configuration file (--config), the same names as the flags:
+  database-url: postgres://app@db.example.com/shop
+  jobs: 4
+  tables:
+    - { table: app.events, range: created_at, every: month }
+    - { table: app.orders, range: id, every: 10000000 }
+
+Exit codes:
+  0  done
+  1  a flag, an argument or the configuration file is wrong
+  2  refused: the check found a blocker, or the table changed meanwhile
+  3  the verb does not fit the migration's phase, or no daemon runs
+  4  PostgreSQL refused a statement, or the connection failed
+  5  a lock or the lag was not within its limit; safe to retry
+  6  source and target differ
+  12 a defect of this tool`;
+
+/** Flags that later versions bring: refused with the reason instead of "unknown option". */
+const NOT_YET: Readonly<Record<string, string>> = {
+  list: 'partitioning by LIST is not there yet, only --range is',
+  hash: 'partitioning by HASH is not there yet, only --range is',
+  modulus: 'partitioning by HASH is not there yet, only --range is',
+  'default-partition': 'a DEFAULT partition is not there yet: rows before the first leaf get an edge leaf, later ones are made ahead',
+  'dry-run': 'rehearsing the cutover is not there yet; `partitioner plan` prints its statements',
+};
+
+/** The whole command line. `perform` is called with the verb's name and invocation. */
+export function buildProgram(version: string, perform: (verb: string, invocation: Invocation) => Promise<void>): Command {
+  const program = new Command('partitioner')
+    .description(INTRODUCTION)
+    .usage('VERB [TABLE] [flags]')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help, or that of a verb')
+    .helpCommand('help [VERB]', 'print the help of a verb')
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: (verb) => `${verb.name()} ${verb.usage().replace(' [flags]', '')}`.trim() })
+    .addHelpText('after', STEPS);
+  program.option('--config <FILE>', 'YAML or JSON file with settings; flags win over it');
+  program.option('--json', 'one JSON document on stdout instead of text');
+  addSettings(program, CONNECTION_SETTINGS);
+
+  const verb = (name: string, usage: string, summary: string, more: string): Command => {
+    const command = program
+      .command(name)
+      .usage(usage)
+      .summary(summary)
+      .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.${more === '' ? '' : `\n\n${more}`}`);
+    if (usage.includes('TABLE')) command.argument('[TABLE]', 'schema.table; may be left out when the configuration file names one');
+    command.allowExcessArguments(false);
+    command.action(async () => perform(name, invocationOf(command)));
+    return command;
+  };
+
+  addPartitioning(
+    verb(
+      'check',
+      'TABLE [flags]',
+      'tells whether the table can be migrated, and what mends what is in the way',
+      'Changes nothing. Exit code 2 when there is a blocker.',
+    ),
+  );
+  addPartitioning(
+    verb(
+      'plan',
+      'TABLE [flags]',
+      'prints every statement that start and cutover would run',
+      'Changes nothing. Prints the leaves, the statements with their locks, what is copied in which slices, and the switch.',
+    ),
+  );
+  const start = verb(
+    'start',
+    'TABLE [flags]',
+    'runs the daemon that copies the rows and follows the changes',
+    'Checks first, and leaves nothing behind when the check refuses. Started again after any death, it resumes where it was;\n' +
+      'SIGTERM and Ctrl-C end it in an orderly way (exit code 0). A second daemon stands by. It waits for the cutover.',
+  );
+  addPartitioning(start);
+  addSettings(start, START_SETTINGS);
+  verb(
+    'status',
+    '[TABLE] [flags]',
+    'shows phase, units, rows, lag, slot, what it waits for, and when it will be done',
+    'With --json one document: an object for one migration, an array for several.',
+  ).option('--watch', 'redraw every second until Ctrl-C; with --json one document per line');
+  verb('pause', 'TABLE [flags]', 'stops the copy; changes are still followed', '');
+  verb('resume', 'TABLE [flags]', 'goes on with the copy', '');
+  const cutover = verb(
+    'cutover',
+    'TABLE [flags]',
+    'switches the application over to the partitioned table',
+    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is\nin the way it releases everything and tries again. Prints the receipt.',
+  );
+  addSettings(cutover, CUTOVER_SETTINGS);
+  cutover.option('--when-ready', 'wait until the phase is "ready" instead of refusing');
+  refuse(cutover, 'dry-run', '');
+  verb(
+    'abort',
+    'TABLE [flags]',
+    'before the cutover: removes every object that start made',
+    'The source is left as it was. Works with and without a running daemon.',
+  );
+  verb('finish', 'TABLE [flags]', 'after the cutover: removes slot, publication and bookkeeping', '').option(
+    '--drop-retired',
+    'drop the retired table too; without it the old table stays',
+  );
+  verb(
+    'demo',
+    '[flags]',
+    'shows the whole way on an embedded PostgreSQL under a running load',
+    'Ends with a comparison that does not rely on the tool. Touches no database of yours.',
+  )
+    .addOption(ownOption('rows', 'N', 'rows of the table (default: 500000)', 1, 1_000_000_000))
+    .addOption(ownOption('rate', 'N', 'changes a second (default: 500)', 0, 1_000_000))
+    .addOption(ownOption('seconds', 'S', 'how long to go on writing after the cutover (default: 5)', 0, 86_400));
+  return program;
+}
+
+function addPartitioning(command: Command): void {
+  addSettings(command, PARTITION_SETTINGS);
+  refuse(command, 'list', '<COLUMN>');
+  refuse(command, 'hash', '<COLUMN>');
+  refuse(command, 'modulus', '<N>');
+  refuse(command, 'default-partition', '');
+}
+
+function addSettings(command: Command, settings: Record<string, Setting<unknown>>): void {
+  for (const [name, { placeholder, help, parse }] of Object.entries(settings)) {
+    command.addOption(new Option(`--${name} <${placeholder}>`, help).argParser((value) => checked(parse, value)));
+  }
+}
+
+/** commander names the flag and the value, the parser says what is expected. */
+function checked<T>(parse: (value: string) => T, value: string): T {
+  try {
+    return parse(value);
+  } catch (error) {
+    throw error instanceof RangeError ? new InvalidArgumentError(error.message) : error;
+  }
+}
+
+function refuse(command: Command, name: string, argument: string): void {
+  const option = new Option(`--${name} ${argument}`.trim()).hideHelp();
+  command.addOption(option);
+  command.on(`option:${name}`, () => command.error(`error: ${NOT_YET[name]!}`));
+}
+
+function ownOption(name: string, placeholder: string, help: string, least: number, most: number): Option {
+  return new Option(`--${name} <${placeholder}>`, help).argParser((value) => {
+    const parsed = Number(value);
+    if (!/^\d+$/.test(value) || parsed < least || parsed > most)
+      throw new InvalidArgumentError(`"${value}" is no whole number from ${least} to ${most}`);
+    return parsed;
+  });
+}
+
+function invocationOf(command: Command): Invocation {
+  const values = command.optsWithGlobals<Record<string, unknown>>();
+  const settings: Record<string, unknown> = {};
+  const own: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(values)) {
+    const name = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    if (name in SETTING_NAMES) settings[name] = value;
+    else own[key] = value;
+  }
+  return {
+    table: command.args[0],
+    json: own['json'] === true,
+    config: typeof own['config'] === 'string' ? own['config'] : undefined,
+    settings: settings as SettingValues,
+    own,
+  };
+}
+
+const SETTING_NAMES: Readonly<Record<SettingName, unknown>> = {
+  ...CONNECTION_SETTINGS,
+  ...PARTITION_SETTINGS,
+  ...START_SETTINGS,
+  ...CUTOVER_SETTINGS,
+};
+
+/** The package's version, from the package.json above this file: its distance differs between the sources and the built package. */
+export function packageVersion(): string {
+  for (let folder = new URL('.', import.meta.url); ; folder = new URL('..', folder)) {
+    const file = new URL('package.json', folder);
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+    if (folder.pathname === '/') return 'unknown';
+  }
+}

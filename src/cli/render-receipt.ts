@@ -1,0 +1,46 @@
+/** The parts of a cutover's receipt that are shown to a person; all of it is in the JSON and in the history. */
+interface Receipt {
+  readonly source: string;
+  readonly retired: string;
+  readonly attempts: number;
+  readonly lockWaitMs: number;
+  readonly lockHeldMs: number;
+  readonly readsBlockedMs: number;
+  readonly fenceLsn: string;
+  readonly rowsCompared: number;
+  readonly differences: number;
+  readonly sequences: readonly { readonly name: string; readonly lastValue: unknown }[];
+  readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
+  readonly committedAt: string;
+}
+
+/** The receipt as a person reads it. */
+export function renderReceipt(receipt: unknown): string {
+  const {
+    source,
+    retired,
+    attempts,
+    lockWaitMs,
+    lockHeldMs,
+    readsBlockedMs,
+    fenceLsn,
+    rowsCompared,
+    differences,
+    sequences,
+    objects,
+    committedAt,
+  } = receipt as Receipt;
+  return [
+    `${source} is partitioned since ${committedAt}.`,
+    `  the old table is ${retired}`,
+    `  attempt ${attempts}: waited ${ms(lockWaitMs)} for the lock, held it ${ms(lockHeldMs)}, reads blocked for ${ms(readsBlockedMs)}`,
+    `  fence ${fenceLsn}, ${rowsCompared} rows compared, ${differences} differences`,
+    ...(sequences ?? []).map(({ name, lastValue }) => `  sequence ${name} goes on after ${String(lastValue)}`),
+    ...(objects ?? []).map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),
+    `Next: partitioner finish ${source} removes what the migration leaves behind; --drop-retired drops the old table too.`,
+  ].join('\n');
+}
+
+function ms(value: number): string {
+  return `${Math.round(value)} ms`;
+}

@@ -1,0 +1,123 @@
+import { parseDuration, parseSize } from '../domain/quantity.ts';
+
+/** A setting that a flag (`--every month`) and the configuration file (`every: month`) share. `parse` throws a RangeError that says what is expected. */
+export interface Setting<T> {
+  readonly placeholder: string;
+  readonly help: string;
+  readonly parse: (text: string) => T;
+  readonly short?: string;
+}
+
+const text = (value: string): string => {
+  if (value.trim() === '') throw new RangeError('it is empty');
+  return value;
+};
+
+const integer =
+  (least: number, most: number) =>
+  (value: string): number => {
+    const parsed = Number(value);
+    if (!/^\d+$/.test(value.trim()) || parsed < least || parsed > most)
+      throw new RangeError(`"${value}" is no whole number from ${least} to ${most}`);
+    return parsed;
+  };
+
+const oneOf =
+  <const T extends string>(...choices: readonly T[]) =>
+  (value: string): T => {
+    const choice = choices.find((candidate) => candidate === value);
+    if (choice === undefined) throw new RangeError(`"${value}" is none of ${choices.join(', ')}`);
+    return choice;
+  };
+
+const atLeast =
+  (least: number, name: string, parse: (text: string) => number) =>
+  (value: string): number => {
+    const parsed = parse(value);
+    if (parsed < least) throw new RangeError(`"${value}" is less than ${name}`);
+    return parsed;
+  };
+
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `127.0.0.1:9187`, `[::1]:9187`, or `off` (null). */
+export function parseHttpAddress(value: string): HttpAddress | null {
+  if (value === 'off') return null;
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(value);
+  const port = Number(match?.[3]);
+  if (!match || port > 65535) throw new RangeError(`"${value}" is no HOST:PORT (127.0.0.1:9187, [::1]:9187), nor off`);
+  return { host: match[1] ?? match[2]!, port };
+}
+
+export const CONNECTION_SETTINGS = {
+  'database-url': {
+    placeholder: 'URL',
+    help: 'postgres://user@host:port/database; without it DATABASE_URL, then PG* variables, .pgpass and PGSERVICE',
+    parse: text,
+  },
+  'log-level': {
+    placeholder: 'LEVEL',
+    help: 'debug, info, warn, error or silent (default: info)',
+    parse: oneOf('debug', 'info', 'warn', 'error', 'silent'),
+  },
+} satisfies Record<string, Setting<unknown>>;
+
+export const PARTITION_SETTINGS = {
+  range: { placeholder: 'COLUMN', help: 'partition by ranges of this column: timestamptz, timestamp, date or integer', parse: text },
+  every: {
+    placeholder: 'STEP',
+    help: 'hour, day, week, month, quarter, year, "2 weeks", or a number for an integer column (default: month)',
+    parse: text,
+  },
+  from: { placeholder: 'VALUE', help: 'first bound; older rows go into one edge leaf (default: the oldest row)', parse: text },
+  premake: { placeholder: 'N', help: 'leaves made ahead of the newest (default: 3)', parse: integer(0, 1000) },
+  unit: {
+    placeholder: 'KIND',
+    help: 'leaf (key ranges) or table (block ranges): how the rows are read (default: chosen from the statistics)',
+    parse: oneOf('leaf', 'table'),
+  },
+  'chunk-size': {
+    placeholder: 'SIZE',
+    help: 'rows are copied in slices of about this size (default: 64MB)',
+    parse: atLeast(65536, '64kB', parseSize),
+  },
+} satisfies Record<string, Setting<unknown>>;
+
+export const START_SETTINGS = {
+  http: {
+    placeholder: 'HOST:PORT|off',
+    help: 'address of the dashboard and the metrics (default: 127.0.0.1:9187)',
+    parse: parseHttpAddress,
+  },
+  jobs: { placeholder: 'N', help: 'copy streams (default: 2)', parse: integer(1, 64) },
+  'max-lag': { placeholder: 'SIZE', help: 'the copy waits while the change stream lags by more (default: 1GB)', parse: parseSize },
+} satisfies Record<string, Setting<unknown>>;
+
+export const CUTOVER_SETTINGS = {
+  'lock-timeout': {
+    placeholder: 'DURATION',
+    help: 'give a lock up after this wait and try again later (default: 200ms)',
+    parse: atLeast(1, '1ms', parseDuration),
+  },
+  'max-lock-hold': {
+    placeholder: 'DURATION',
+    help: 'undo the attempt when the lock would be held for longer (default: 1s)',
+    parse: atLeast(1, '1ms', parseDuration),
+  },
+  attempts: { placeholder: 'N', help: 'attempts before it gives up (default: 60)', parse: integer(1, 100_000) },
+} satisfies Record<string, Setting<unknown>>;
+
+/** Every setting that the configuration file may hold. */
+export const ALL_SETTINGS = { ...CONNECTION_SETTINGS, ...PARTITION_SETTINGS, ...START_SETTINGS, ...CUTOVER_SETTINGS };
+
+type Values<G extends Record<string, Setting<unknown>>> = { -readonly [K in keyof G]?: ReturnType<G[K]['parse']> };
+
+/** Values of settings under their names; absent means not given. */
+export type SettingValues = Values<typeof ALL_SETTINGS>;
+export type SettingName = keyof typeof ALL_SETTINGS;
+
+/** Settings of one table rather than of the connection. */
+export const TABLE_SETTINGS = { ...PARTITION_SETTINGS, ...START_SETTINGS, ...CUTOVER_SETTINGS };

@@ -1,0 +1,124 @@
+import { fastify, type FastifyReply } from 'fastify';
+import { catchError, exhaustMap, from, of, share, Subject, takeUntil, timer, type Observable } from 'rxjs';
+import type { Status } from '../actions/status.ts';
+import { MigratorError } from '../errors.ts';
+import type { Phase } from '../migration/phase.ts';
+import { DASHBOARD } from './dashboard.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface HttpOptions {
+  readonly host: string;
+  readonly port: number;
+  /** A fresh status; called at most once a second and one at a time. */
+  readonly status: () => Promise<Status>;
+  readonly metrics: Metrics;
+}
+
+export interface HttpServer {
+  /** `http://127.0.0.1:9187`: with the real port, also when 0 was asked for. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Phases in which a cutover may be issued, or has been. */
+const READY: ReadonlySet<Phase> = new Set<Phase>(['ready', 'cutover', 'switched', 'done']);
+const STATUS_AGE_MS = 1000;
+
+/** Starts the read-only HTTP server of the daemon: dashboard, metrics, health, status. */
+export async function startHttp({ host, port, status, metrics }: HttpOptions): Promise<HttpServer> {
+  const recent = cachedFor(STATUS_AGE_MS, status);
+  const closed$ = new Subject<void>();
+  // One sampling for all listeners, none without any. A status that fails (a broken connection) ends no stream.
+  const samples$: Observable<Status | MigratorError> = timer(0, STATUS_AGE_MS).pipe(
+    exhaustMap(() => from(recent()).pipe(catchError((error: unknown) => of(asProblem(error))))),
+    share({ resetOnRefCountZero: true }),
+    takeUntil(closed$),
+  );
+
+  const server = fastify({ logger: false, forceCloseConnections: true });
+  server.addHook('onSend', async (_request, reply) => {
+    void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+  });
+  server.get('/', (_request, reply) => {
+    void reply
+      .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'")
+      .type('text/html; charset=utf-8')
+      .send(DASHBOARD);
+  });
+  server.get('/healthz', () => ({ alive: true }));
+  server.get('/readyz', async (_request, reply) => {
+    const { phase } = await recent();
+    return reply.code(READY.has(phase) ? 200 : 503).send({ ready: READY.has(phase), phase });
+  });
+  server.get('/api/status', () => recent());
+  server.get('/api/events', (request, reply) => {
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+    const subscription = samples$.subscribe({
+      next: (sample) => {
+        const problem = sample instanceof MigratorError;
+        // A listener that does not read would make us keep its events: it is dropped and reconnects.
+        if (raw.writableLength > 1_000_000) raw.destroy();
+        else raw.write(`event: ${problem ? 'problem' : 'status'}\ndata: ${JSON.stringify(sample)}\n\n`);
+      },
+      complete: () => raw.end(),
+    });
+    request.raw.on('close', () => subscription.unsubscribe());
+  });
+  server.get('/metrics', async (_request, reply) => {
+    // Without a database the counters are still worth having; the gauges keep their last values.
+    await recent().then(metrics.setStatus, () => undefined);
+    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
+  server.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: { code: 'USAGE', message: 'there is no such page' } }));
+  server.setErrorHandler((error, _request, reply) => problem(reply, error));
+
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    await server.close();
+    throw listenError(error, host, port);
+  }
+  const address = server.addresses()[0]!;
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    close: async () => {
+      closed$.next();
+      await server.close();
+    },
+  };
+}
+
+/** The same answer for calls within `ageMs`, and never two calls at a time. A failure is not kept. */
+function cachedFor<T>(ageMs: number, fetch: () => Promise<T>): () => Promise<T> {
+  let current: { readonly at: number; readonly value: Promise<T> } | null = null;
+  return () => {
+    const now = performance.now();
+    if (current && now - current.at < ageMs) return current.value;
+    const entry = { at: now, value: fetch() };
+    current = entry;
+    entry.value.catch(() => {
+      if (current === entry) current = null;
+    });
+    return entry.value;
+  };
+}
+
+function problem(reply: FastifyReply, error: unknown): FastifyReply {
+  return reply.code(503).send({ error: asProblem(error) });
+}
+
+/** What is passed on of a failure: a defect's message could hold anything, so it stays in the log. */
+function asProblem(error: unknown): MigratorError {
+  return error instanceof MigratorError ? error : new MigratorError('POSTGRES', 'the status cannot be read at the moment');
+}
+
+function listenError(error: unknown, host: string, port: number): MigratorError {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+  return new MigratorError('USAGE', `cannot listen on ${host}:${port} (${code})`, {
+    detail: code === 'EADDRINUSE' ? 'Another process listens there, perhaps another daemon.' : undefined,
+    hint: `--http ${host}:${port + 1}, or --http off`,
+    cause: error,
+  });
+}
