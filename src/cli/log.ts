@@ -4,7 +4,7 @@ import { redact } from './redact.ts';
 /** Logs as JSON lines on stderr, written at once: what a dying process logged last is what one looks for. */
 export function createLog(level: string): Logger {
   return pino(
-    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
     { write: (line: string) => void process.stderr.write(redact(line)) },
   );
 }

@@ -24,9 +24,9 @@ async function main(argv: readonly string[]): Promise<number> {
   const program = buildProgram(packageVersion(), async (verb, invocation) => {
     exitCode = await (await VERBS[verb]!())(invocation);
   });
-  for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ outputError: () => undefined });
+  for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => undefined });
   if (argv.length === 0) {
-    process.stderr.write(program.helpInformation());
+    program.configureOutput({ writeErr: (text) => process.stderr.write(text) }).outputHelp({ error: true });
     return 1;
   }
   try {
@@ -36,25 +36,31 @@ async function main(argv: readonly string[]): Promise<number> {
     if (!(error instanceof CommanderError)) throw error;
     // Help and version were asked for, and printed.
     if (error.exitCode === 0) return 0;
-    throw usageError(error);
+    throw usageError(error, argv);
   }
 }
 
 /** commander's error in the form of all others: what it appends as "(Did you mean …?)" becomes the hint. */
-function usageError(error: CommanderError): MigratorError {
+function usageError(error: CommanderError, argv: readonly string[]): MigratorError {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = /\(Did you mean (.+)\?\)/.exec(rest.join(' '))?.[1];
-  if (error.code === 'commander.unknownCommand') {
-    const word = /'(.*)'/.exec(first)?.[1] ?? '';
-    const meant = suggestion ?? nearest(word, Object.keys(VERBS));
-    return new MigratorError('USAGE', `unknown verb "${word}"`, {
-      hint:
-        meant === null
-          ? `verbs: ${Object.keys(VERBS).join(', ')}; see partitioner --help`
-          : `did you mean "${meant}"? Verbs: ${Object.keys(VERBS).join(', ')}`,
-    });
-  }
-  return new MigratorError('USAGE', first, { hint: suggestion === undefined ? 'partitioner --help' : `did you mean ${suggestion}?` });
+  const words = argv.filter((word) => !word.startsWith('-'));
+  if (error.code === 'commander.help')
+    return words[0] === 'help' ? unknownVerb(words[1] ?? '') : new MigratorError('USAGE', 'missing verb', { hint: VERB_HINT });
+  if (error.code === 'commander.unknownCommand') return unknownVerb(/'(.*)'/.exec(first)?.[1] ?? '', suggestion);
+  const invalid = /^option '(--[a-z-]+).*' argument '[^]*' is invalid\. ([^]*)$/.exec(first);
+  return new MigratorError('USAGE', invalid ? `${invalid[1]!}: ${invalid[2]!}` : first, {
+    hint: suggestion === undefined ? 'partitioner --help' : `did you mean ${suggestion}?`,
+  });
+}
+
+const VERB_HINT = `verbs: ${Object.keys(VERBS).join(', ')}; see partitioner --help`;
+
+function unknownVerb(word: string, suggestion?: string): MigratorError {
+  const meant = suggestion ?? nearest(word, Object.keys(VERBS));
+  return new MigratorError('USAGE', `unknown verb "${word}"`, {
+    hint: meant === null ? VERB_HINT : `did you mean "${meant}"? ${VERB_HINT}`,
+  });
 }
 
 // argv is public on the host (ps): a password in --database-url must not stay there.

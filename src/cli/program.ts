@@ -44,7 +44,7 @@ Examples:
   partitioner check app.events --range created_at --every month
   partitioner start app.events --range id --every 10000000 --jobs 4
   partitioner cutover app.events --when-ready --lock-timeout 100ms
-  partitioner start --config partitioner.yaml
+  partitioner start app.events --config partitioner.yaml
 
 Configuration file (--config), the same names as the flags:
   database-url: postgres://app@db.example.com/shop
@@ -118,7 +118,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'start',
     'TABLE [flags]',
     'runs the daemon that copies the rows and follows the changes',
-    'Checks first, and leaves nothing behind when the check refuses. Started again after any death, it resumes where it was;\n' +
+    'Checks first, and leaves nothing behind when the check refuses. Started again after any death, it resumes where it was. ' +
       'SIGTERM and Ctrl-C end it in an orderly way (exit code 0). A second daemon stands by. It waits for the cutover.',
   );
   addPartitioning(start);
@@ -135,7 +135,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'cutover',
     'TABLE [flags]',
     'switches the application over to the partitioned table',
-    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is\nin the way it releases everything and tries again. Prints the receipt.',
+    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything and tries again. Prints the receipt.',
   );
   addSettings(cutover, CUTOVER_SETTINGS);
   cutover.option('--when-ready', 'wait until the phase is "ready" instead of refusing');

@@ -1,7 +1,11 @@
-const URL_PASSWORD = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@/]*@/gi;
-const PARAMETER = /\b(password|passwd|sslpassword)(\s*[=:]\s*)('[^']*'|"[^"]*"|[^\s&,}]+)/gi;
+/** Up to the last `@` of the word: a password with an unescaped `@` or `/` must not show its tail. */
+const URL_PASSWORD = /\b(postgres(?:ql)?:\/\/[^\s:/@"']*):[^\s"']*@/gi;
+const URL_PARAMETER = /([?&](?:ssl)?password=)[^\s&"']*/gi;
 
-/** The text without the passwords of connection URLs and settings. Everything that is printed or logged passes here. */
+/**
+ * The text without the passwords of connection URLs. Everything that is printed or logged passes here. Only URLs:
+ * a plan may well show a column that is called password.
+ */
 export function redact(text: string): string {
-  return text.replace(URL_PASSWORD, '$1:***@').replace(PARAMETER, '$1$2***');
+  return text.replace(URL_PARAMETER, '$1***').replace(URL_PASSWORD, '$1:***@');
 }
