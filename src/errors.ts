@@ -11,7 +11,7 @@ export const ERROR_CODES = {
   WRONG_PHASE: { exit: 3, retry: 'manual' },
   /** PostgreSQL refused a statement or the connection broke. */
   POSTGRES: { exit: 4, retry: 'timed' },
-  /** No daemon answers: the command waits in partitioner.command until one is started. */
+  /** No daemon runs, or it did not answer in time. A command that had not begun was taken back: start the daemon and repeat it. */
   NO_DAEMON: { exit: 3, retry: 'manual' },
   /** A lock or the fence was not reached within its limits; everything was released. Safe to retry. */
   LOCK_NOT_ACQUIRED: { exit: 5, retry: 'timed' },
