@@ -1,0 +1,92 @@
+-- The newest migration of each table: what `status` shows of it, with the server's own clock and WAL position.
+-- $1::text: a table as the user writes it (events, app.events, "App"."Events"), null for every table
+-- $2::integer: class of the advisory lock that a migration's daemon holds
+with wanted as (
+  select case when $1::text is null then null else parse_ident($1::text) end as parts
+),
+newest as (
+  select distinct on (m.source_schema, m.source_name) m.*
+  from partitioner.migration m, wanted w
+  where w.parts is null
+     or (cardinality(w.parts) = 1 and m.source_name = w.parts[1])
+     or (cardinality(w.parts) = 2 and m.source_schema = w.parts[1] and m.source_name = w.parts[2])
+  order by m.source_schema, m.source_name, m.id desc
+),
+here as (
+  select pg_current_wal_lsn() as wal, clock_timestamp() as now
+)
+select
+  m.id,
+  format('%I.%I', m.source_schema, m.source_name) as source,
+  format('%I.%I', m.source_schema, m.target_name) as target,
+  m.phase,
+  m.paused,
+  m.waiting,
+  m.failure,
+  m.slot_name,
+  u.pending,
+  u.loading,
+  u.indexing,
+  u.live,
+  u.total,
+  u.rows_estimated,
+  u.bytes_estimated,
+  c.rows_copied,
+  c.bytes_copied,
+  p.lsn::text as applied_lsn,
+  coalesce(p.anomalies, 0) as anomalies,
+  greatest(0, pg_wal_lsn_diff(h.wal, greatest(p.lsn, s.confirmed_flush_lsn)))::bigint as lag_bytes,
+  -- The stream of a quiet table brings no transaction: then the slot's confirmed position, moved by keepalives, tells that nothing waits.
+  case
+    when p.lsn is null then null
+    when greatest(p.lsn, s.confirmed_flush_lsn) >= h.wal then 0
+    when s.active and s.confirmed_flush_lsn >= p.lsn and p.partial_lsn is null then 0
+    else greatest(0, extract(epoch from h.now - case
+      when s.confirmed_flush_lsn >= p.lsn and p.partial_lsn is null then greatest(p.commit_time, d.seen_at, m.created_at)
+      else coalesce(p.commit_time, m.created_at)
+    end))
+  end::float8 as lag_seconds,
+  s.slot_name is not null as slot_exists,
+  s.active as slot_active,
+  s.wal_status,
+  pg_wal_lsn_diff(h.wal, s.restart_lsn)::bigint as retained_bytes,
+  s.safe_wal_size as safe_bytes,
+  d.pid as daemon_pid,
+  d.host as daemon_host,
+  to_char(d.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as daemon_since,
+  l.pid is not null as daemon_alive,
+  extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds
+from newest m
+cross join here h
+left join partitioner.position p on p.migration = m.id
+left join partitioner.daemon d on d.migration = m.id
+left join pg_replication_slots s on s.slot_name = m.slot_name and s.database = current_database()
+left join lateral (
+  select
+    count(*) filter (where state = 'pending') as pending,
+    count(*) filter (where state = 'loading' and step not in ('index', 'resync')) as loading,
+    count(*) filter (where state = 'loading' and step in ('index', 'resync')) as indexing,
+    count(*) filter (where state = 'live') as live,
+    count(*) as total,
+    coalesce(sum(rows_estimated), 0)::bigint as rows_estimated,
+    coalesce(sum(bytes_estimated), 0)::bigint as bytes_estimated
+  from partitioner.unit
+  where migration = m.id
+) u on true
+left join lateral (
+  select coalesce(sum(rows), 0)::bigint as rows_copied, coalesce(sum(bytes), 0)::bigint as bytes_copied
+  from partitioner.chunk
+  where migration = m.id
+) c on true
+left join lateral (
+  select max(at) as began from partitioner.history where migration = m.id and event = 'prepared'
+) b on true
+left join lateral (
+  select pid
+  from pg_locks
+  where locktype = 'advisory' and granted and objsubid = 2
+    and database = (select oid from pg_database where datname = current_database())
+    and classid = $2::integer::oid and objid = m.id::oid
+  limit 1
+) l on true
+order by m.id
