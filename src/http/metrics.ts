@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { LockOutcome } from '../actions/cutover.ts';
 import type { Status } from '../actions/status.ts';
 import type { Phase } from '../migration/phase.ts';
 
@@ -16,7 +17,6 @@ const PHASES: readonly Phase[] = [
 ];
 
 export type ChangeOperation = 'insert' | 'update' | 'delete' | 'truncate';
-export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout';
 
 /** The metrics of one migration. The engine calls the methods; `/metrics` renders the registry. */
 export interface Metrics {

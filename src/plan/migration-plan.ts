@@ -60,6 +60,8 @@ export interface MigrationPlan {
   readonly publicationName: string;
   /** In the source's column order. */
   readonly columns: readonly CopiedColumn[];
+  /** Names of the generated columns: the target computes them. */
+  readonly uncopied: readonly string[];
   /** Positions in `columns` of the replica identity's columns (the primary key). */
   readonly key: readonly number[];
   readonly partitionKey: { readonly column: number; readonly name: string; readonly kind: KeyKind; readonly step: Step };

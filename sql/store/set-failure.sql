@@ -1,0 +1,2 @@
+-- $1::int: migration  $2::jsonb: failure {code, message, detail, hint}
+update partitioner.migration set phase = 'failed', failure = $2::jsonb, waiting = null, updated_at = now() where id = $1::int;

@@ -1,0 +1,128 @@
+import { LeafMap } from '../domain/leaf-map.ts';
+import { parseLsn, type Lsn } from '../domain/lsn.ts';
+import type { RowLayout } from '../domain/net-effect.ts';
+import { parseSnapshot, type PgSnapshot } from '../domain/pg-snapshot.ts';
+import { canonicalKey, keyCanon, type KeyCanon } from '../domain/row-key.ts';
+import type { SourceTable } from '../domain/table.ts';
+import { invariant } from '../errors.ts';
+import type { UnitState } from '../migration/phase.ts';
+import { connect, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { fetchPosition, listLeaves, listUnits, store, type Position } from '../pg/control-store.ts';
+import { copyOutRows } from '../pg/copy.ts';
+import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
+
+/** A key that the live leaves hold as a snapshot saw it, until the applied position has passed the LSN. */
+export interface Fence {
+  readonly snapshot: PgSnapshot;
+  readonly lsn: Lsn;
+}
+
+/**
+ * What the applier works with: its database session, and the state that only it changes. The state mirrors what the
+ * session has committed; it is changed after a commit, never before.
+ */
+export interface ApplierSession {
+  readonly client: Client;
+  readonly migrationId: number;
+  readonly plan: MigrationPlan;
+  readonly table: SourceTable;
+  readonly baseTypes: readonly string[];
+  readonly keyCanons: readonly KeyCanon[];
+  /** The server's own encoding: values pass through in it. */
+  readonly clientEncoding: string;
+  readonly sql: ApplySql;
+  readonly resync: ResyncSql;
+  layout: RowLayout | null;
+  position: Position;
+  anomalies: number;
+  /** An xid8 near those in the stream, to widen its 32-bit xids. */
+  xidReference: bigint;
+  leaves: LeafMap;
+  readonly units: Map<number, UnitState>;
+  readonly fences: Map<string, Fence>;
+  readonly repair: Set<string>;
+}
+
+/** Plans are made for small stages joined to indexed leaves: anything but a nested loop over an index scan is wrong there. */
+const PLANNER = ['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'enable_memoize', 'enable_material'].map((name) => `set ${name} = off`);
+
+/** Opens the applier's session and reads its state. The caller ends the client. */
+export async function openApplierSession(settings: ConnectionSettings, migrationId: number, plan: MigrationPlan, table: SourceTable): Promise<ApplierSession> {
+  const client = await connect(settings, { applicationName: 'partitioner applier' });
+  try {
+    await client.query([...PLANNER, 'set plan_cache_mode = force_generic_plan', `set temp_buffers = '32MB'`].join('; '));
+    const baseTypes = await fetchBaseTypes(client, plan);
+    const sql = planApplySql(plan, baseTypes);
+    const resync = planResyncSql(plan, migrationId);
+    const clientEncoding = await fetchServerEncoding(client);
+    await client.query(`set client_encoding = ${clientEncoding}`);
+    for (const statement of [...sql.createStage, resync.createJob]) await client.query(statement);
+    const { anomalies, ...position } = await fetchPosition(client, migrationId);
+    const session: ApplierSession = {
+      client,
+      migrationId,
+      plan,
+      table,
+      baseTypes,
+      keyCanons: plan.key.map((i) => keyCanon(baseTypes[i]!, plan.columns[i]!.wire)),
+      clientEncoding,
+      sql,
+      resync,
+      layout: null,
+      position,
+      anomalies,
+      xidReference: await fetchNextXid(client),
+      leaves: new LeafMap(await listLeaves(client, migrationId)),
+      units: new Map((await listUnits(client, migrationId)).map(({ unit, state }) => [unit, state])),
+      fences: new Map(),
+      repair: new Set(),
+    };
+    const keys = plan.key.length;
+    for (const row of await copyOutRows(client, resync.copyRepairKeys)) session.repair.add(canonicalKey(wholeKey(row, keys), session.keyCanons));
+    for (const row of await copyOutRows(client, resync.copyFences)) {
+      const fence = { snapshot: parseSnapshot(row[keys]!.toString()), lsn: parseLsn(row[keys + 1]!.toString()) };
+      session.fences.set(canonicalKey(wholeKey(row, keys), session.keyCanons), fence);
+    }
+    return session;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+export function wholeKey(row: readonly (Buffer | null)[], keys: number): Buffer[] {
+  return row.slice(0, keys).map((field) => {
+    invariant(field !== null, 'a key of the bookkeeping holds a NULL');
+    return field;
+  });
+}
+
+export function liveUnits(session: ApplierSession): ReadonlySet<number> {
+  return new Set([...session.units].filter(([, state]) => state === 'live').map(([unit]) => unit));
+}
+
+export function loadingUnits(session: ApplierSession): number[] {
+  return [...session.units].filter(([, state]) => state === 'loading').map(([unit]) => unit);
+}
+
+async function fetchBaseTypes(client: Client, plan: MigrationPlan): Promise<string[]> {
+  const rows = await store(client, 'apply/base-types', [plan.sourceOid]);
+  return plan.columns.map(({ name }) => {
+    const row = rows.find((candidate) => candidate.name === name);
+    invariant(row, `column "${name}" of the source is not in the catalog`);
+    return row.type as string;
+  });
+}
+
+async function fetchNextXid(client: Client): Promise<bigint> {
+  const { rows } = await client.query<{ xid: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as xid');
+  return BigInt(rows[0]!.xid);
+}
+
+async function fetchServerEncoding(client: Client): Promise<string> {
+  const { rows } = await client.query<{ encoding: string }>(`select quote_literal(current_setting('server_encoding')) as encoding`);
+  return rows[0]!.encoding;
+}

@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { quoteName } from '../domain/identifier.ts';
+import { formatLsn, type Lsn } from '../domain/lsn.ts';
+import type { SourceTable } from '../domain/table.ts';
+import { MigratorError } from '../errors.ts';
+import { fetchFingerprint } from '../pg/catalog.ts';
+import { sqlState, withClient, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { emitMessage, store, type Migration } from '../pg/control-store.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { changed } from '../plan/row-layout.ts';
+import { planSwap } from '../plan/swap.ts';
+
+/** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
+export interface CutoverReceipt {
+  readonly migration: number;
+  readonly source: string;
+  readonly target: string;
+  readonly retired: string;
+  readonly attempts: number;
+  /** From asking for the first lock to holding it, in the attempt that succeeded. */
+  readonly lockWaitMs: number;
+  /** How long writes waited for us: from holding the first lock to the commit. */
+  readonly lockHeldMs: number;
+  /** How long reads waited for us: from asking for ACCESS EXCLUSIVE to the commit. */
+  readonly readsBlockedMs: number;
+  readonly fenceLsn: string;
+  readonly rowsCompared: number;
+  readonly differences: number;
+  readonly sequences: readonly { readonly name: string; readonly lastValue: string | null }[];
+  readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
+  readonly startedAt: string;
+  readonly committedAt: string;
+}
+
+export interface CutoverLimits {
+  /** Milliseconds that one lock is waited for, and so the longest that statements queue behind us before we hold anything. */
+  readonly lockTimeoutMs: number;
+  /** Milliseconds from the first lock to the commit; past it everything is released. */
+  readonly maxLockHoldMs: number;
+  readonly attempts: number;
+}
+
+export interface CutoverContext {
+  readonly settings: ConnectionSettings;
+  readonly migration: Migration & { readonly plan: MigrationPlan };
+  readonly table: SourceTable;
+  readonly limits: CutoverLimits;
+  /** Resolves when the applied position is at or past the LSN. */
+  readonly passed: (lsn: Lsn) => Promise<void>;
+  /** Throws when the applier's state forbids the switch: units not live, repair keys, anomalies. */
+  readonly assertProven: () => void;
+  readonly onAttempt: (outcome: LockOutcome) => void;
+  readonly onWaiting: (what: string | null) => void;
+  readonly signal: AbortSignal;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+}
+
+type Attempt = { readonly type: 'switched'; readonly receipt: CutoverReceipt } | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock'; readonly blockers: string };
+
+/** How one attempt at the locks ended, as the metrics name it. */
+export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout';
+
+const ATTEMPT: Readonly<Record<Attempt['type'], LockOutcome>> = { switched: 'acquired', lock_timeout: 'timeout', deadlock: 'deadlock', hold_limit: 'fence_timeout' };
+
+const BACK_OFF_MS = { first: 100, most: 3_000 };
+
+/**
+ * The switch. Two locks: first one that stops writers (reads go on while the stream is drained up to a fence), then ACCESS
+ * EXCLUSIVE for the renames alone. A timeout or a deadlock at any point releases everything and tries again, with growing
+ * pauses, so that no statement of the application waits longer than the lock timeout and the hold limit together.
+ * Throws LOCK_NOT_ACQUIRED when the attempts are used up; the table is then as it was.
+ */
+export async function cutover(context: CutoverContext): Promise<CutoverReceipt> {
+  const { limits, onAttempt, onWaiting, signal } = context;
+  let blockers = '';
+  for (let attempt = 1; attempt <= limits.attempts; attempt++) {
+    signal.throwIfAborted();
+    context.assertProven();
+    const outcome = await withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
+      withClient(context.settings, { applicationName: 'partitioner fence' }, (fencer) => attemptSwap(context, locker, fencer, attempt)),
+    );
+    onAttempt(ATTEMPT[outcome.type]);
+    if (outcome.type === 'switched') {
+      onWaiting(null);
+      return outcome.receipt;
+    }
+    blockers = outcome.blockers;
+    onWaiting(`cutover attempt ${attempt} of ${limits.attempts}: ${outcome.type}${blockers ? `, blocked by ${blockers}` : ''}`);
+    const pause = Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** Math.min(attempt - 1, 10));
+    await sleep(pause / 2 + Math.random() * (pause / 2), undefined, { signal });
+  }
+  onWaiting(null);
+  throw new MigratorError('LOCK_NOT_ACQUIRED', `no lock on ${quoteName(context.migration.source)} within ${limits.attempts} attempts of ${limits.lockTimeoutMs} ms`, {
+    detail: blockers ? `last blocked by ${blockers}` : undefined,
+    hint: 'run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was',
+  });
+}
+
+const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 'deadlock'>> = {
+  '55P03': 'lock_timeout', // lock_not_available
+  '40P01': 'deadlock', // deadlock_detected
+  '57014': 'hold_limit', // query_canceled: our own statement_timeout
+};
+
+async function attemptSwap(context: CutoverContext, locker: Client, fencer: Client, attempts: number): Promise<Attempt> {
+  const { migration, limits, now } = context;
+  const source = quoteName(migration.source);
+  const startedAt = new Date().toISOString();
+  const swap = planSwap(context.table, migration.plan);
+  let held = Infinity;
+  /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
+  const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
+    const left = Math.ceil(held + limits.maxLockHoldMs - now());
+    if (left <= 0) throw new HoldLimit();
+    await locker.query(`set local statement_timeout = ${left}`);
+    const { rows } = await locker.query<Record<string, unknown>>(statement);
+    return rows;
+  };
+  try {
+    await locker.query('begin');
+    await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
+    const asked = now();
+    await locker.query(`lock table only ${source} in share row exclusive mode`);
+    held = now();
+    if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint) throw changed(migration.plan, 'found under the cutover lock');
+    const fenceLsn = await emitMessage(fencer, `fence ${migration.id}`);
+    await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
+    context.assertProven();
+    const upgradeAsked = now();
+    await limited(`lock table only ${source} in access exclusive mode`);
+    for (const step of swap.steps) await limited(step.sql);
+    const sequences = await readSequences(context.table, limited);
+    const beforeCommit = now();
+    const receipt: CutoverReceipt = {
+      migration: migration.id,
+      source: `${migration.source.schema}.${migration.source.name}`,
+      target: `${migration.source.schema}.${migration.source.name}`,
+      retired: `${migration.plan.retired.schema}.${migration.plan.retired.name}`,
+      attempts,
+      lockWaitMs: Math.round(held - asked),
+      lockHeldMs: Math.round(beforeCommit - held),
+      readsBlockedMs: Math.round(beforeCommit - upgradeAsked),
+      fenceLsn: formatLsn(fenceLsn),
+      rowsCompared: 0,
+      differences: 0,
+      sequences,
+      objects: swap.objects,
+      startedAt,
+      committedAt: new Date().toISOString(),
+    };
+    await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
+    await store(locker, 'store/add-history', [migration.id, 'switched', JSON.stringify(receipt)]);
+    await limited('commit');
+    return { type: 'switched', receipt };
+  } catch (error) {
+    const type = error instanceof HoldLimit ? 'hold_limit' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
+    const blockers = type === 'lock_timeout' ? await describeBlockers(fencer, migration.sourceOid, locker) : '';
+    await locker.query('rollback').catch(() => undefined);
+    if (!type) throw error;
+    return { type, blockers };
+  }
+}
+
+/** The hold limit was reached outside of a statement. */
+class HoldLimit extends Error {}
+
+async function withinHold(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new HoldLimit());
+    }, Math.max(0, ms));
+  });
+  work.catch(() => undefined); // after the limit nobody waits for it
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readSequences(table: SourceTable, run: (sql: string) => Promise<Record<string, unknown>[]>): Promise<CutoverReceipt['sequences']> {
+  const sequences: { name: string; lastValue: string | null }[] = [];
+  for (const { sequence } of table.columns) {
+    if (!sequence) continue;
+    const [row] = await run(`select case when is_called then last_value::text end as last_value from ${quoteName(sequence)}`);
+    sequences.push({ name: `${sequence.schema}.${sequence.name}`, lastValue: (row?.last_value as string | null) ?? null });
+  }
+  return sequences;
+}
+
+async function describeBlockers(client: Client, sourceOid: number, locker: Client): Promise<string> {
+  const pid = (locker as Client & { processID?: number }).processID ?? 0;
+  const rows = (await store(client, 'cutover/blockers', [sourceOid, pid])) as unknown as { pid: number; usename: string; state: string; seconds: number; query: string }[];
+  return rows.map((row) => `pid ${row.pid} of ${row.usename} (${row.state}, ${row.seconds} s): ${row.query}`).join('; ');
+}

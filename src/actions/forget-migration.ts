@@ -1,0 +1,37 @@
+import { quoteIdent, quoteName } from '../domain/identifier.ts';
+import { MigratorError } from '../errors.ts';
+import type { Client } from '../pg/client.ts';
+import { fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import { dropSlot } from './drop-slot.ts';
+
+export interface TraceLog {
+  info(fields: object, message: string): void;
+}
+
+/** The stream ends: slot and publication gone. */
+export async function stopFollowing(client: Client, migration: Migration): Promise<void> {
+  await dropSlot(client, migration.slotName);
+  if (migration.publicationName !== '') await client.query(`drop publication if exists ${quoteIdent(migration.publicationName)}`);
+}
+
+/** Removes the migration's bookkeeping, and with the last one the control schema. */
+export async function forgetMigration(client: Client, migrationId: number): Promise<void> {
+  for (const kind of ['touched', 'fence', 'repair']) await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migrationId}` })}`);
+  await client.query('delete from partitioner.history where migration = $1', [migrationId]);
+  await client.query('delete from partitioner.migration where id = $1', [migrationId]);
+  const { rows } = await client.query<{ left: boolean }>('select exists (select from partitioner.migration) as left');
+  if (!rows[0]!.left) await client.query('drop schema partitioner cascade');
+}
+
+export async function requireMigration(client: Client, migrationId: number): Promise<Migration> {
+  const migration = await fetchMigrationById(client, migrationId);
+  if (!migration) throw new MigratorError('WRONG_PHASE', `there is no migration ${migrationId}`, { hint: 'partitioner status lists them' });
+  return migration;
+}
+
+/** After the cutover the stream is not needed: the daemon removes it and the key tables at once, so that the slot retains no WAL. */
+export async function settleSwitched(client: Client, migration: Migration): Promise<void> {
+  await stopFollowing(client, migration);
+  for (const kind of ['touched', 'fence', 'repair']) await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migration.id}` })}`);
+  await store(client, 'store/add-history', [migration.id, 'stream ended', '{}']);
+}

@@ -1,0 +1,105 @@
+import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
+import { formatLsn } from '../domain/lsn.ts';
+import { invariant } from '../errors.ts';
+import { fetchFingerprint } from '../pg/catalog.ts';
+import { connect, inTransaction, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { readSettledPosition, store, type ChunkRange, type Migration } from '../pg/control-store.ts';
+import { copyThrough } from '../pg/copy.ts';
+import { intervalPredicate, type KeyInterval } from '../plan/resync-sql.ts';
+import type { MigrationPlan, PlannedUnit } from '../plan/migration-plan.ts';
+import { changed } from '../plan/row-layout.ts';
+
+/** Two sessions that copy one chunk at a time: one reads the source, one writes leaves. */
+export interface Copier {
+  readonly reader: Client;
+  readonly writer: Client;
+}
+
+export async function openCopier(settings: ConnectionSettings, clientEncoding: string): Promise<Copier> {
+  const reader = await connect(settings, { applicationName: 'partitioner reader' });
+  try {
+    const writer = await connect(settings, { applicationName: 'partitioner writer' });
+    // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
+    for (const client of [reader, writer]) await client.query(`set client_encoding = ${clientEncoding}; set max_parallel_workers_per_gather = 0`);
+    return { reader, writer };
+  } catch (error) {
+    await reader.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+export async function closeCopier({ reader, writer }: Copier): Promise<void> {
+  await Promise.allSettled([reader.end(), writer.end()]);
+}
+
+export type ChunkOutcome =
+  | { readonly type: 'copied'; readonly rows: number; readonly bytes: number }
+  /** The snapshot does not see every applied transaction yet (rule 2): nothing was done, try again soon. */
+  | { readonly type: 'unsettled'; readonly xids: readonly string[] }
+  /** Another daemon has copied it. */
+  | { readonly type: 'copied before' };
+
+/** The rows of a chunk: a key range of a leaf, or a block range of the whole table. */
+export function chunkQuery(plan: MigrationPlan, unit: PlannedUnit, extent: KeyInterval, { lower, upper }: Pick<ChunkRange, 'lower' | 'upper'>): string {
+  const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
+  const key = quoteIdent(plan.partitionKey.name);
+  const where =
+    unit.kind === 'leaf'
+      ? intervalPredicate(key, plan, [{ lower: lower ?? extent.lower, upper: upper ?? extent.upper }])
+      : [
+          ...(lower === null ? [] : [`ctid >= '(${lower},0)'::tid`]),
+          ...(upper === null ? [] : [`ctid < '(${upper},0)'::tid`]),
+          // A row outside the planned leaves was written after the slot began: the stream brings it.
+          `(${intervalPredicate(key, plan, [extent])})`,
+        ].join(' and ');
+  return `select ${columns} from only ${quoteName(plan.source)} where ${where}`;
+}
+
+/**
+ * Copies one chunk in its own short repeatable read transaction, straight into its leaf (or the staging parent), and
+ * records it in the transaction that writes it. The reading transaction stays open until the write has committed: a
+ * TRUNCATE of the source cannot slip between. Throws SOURCE_CHANGED when the source's definition is no longer the planned one.
+ */
+export async function loadChunk(
+  copier: Copier,
+  migration: Migration & { readonly plan: MigrationPlan },
+  unit: PlannedUnit,
+  extent: KeyInterval,
+  into: QualifiedName,
+  chunk: ChunkRange,
+  signal: AbortSignal,
+): Promise<ChunkOutcome> {
+  const { reader, writer } = copier;
+  const { plan, id } = migration;
+  return inTransaction(
+    reader,
+    async () => {
+      const at = await readSettledPosition(reader, id);
+      if (at.unseen > 0) return { type: 'unsettled', xids: at.unseenXids };
+      if ((await fetchFingerprint(reader, migration.sourceOid)) !== migration.fingerprint) throw changed(plan, 'its catalog rows differ from those planned');
+      const format = plan.columns.every(({ wire }) => wire === 'binary') ? 'binary' : 'text';
+      const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
+      return inTransaction(writer, async () => {
+        const { rows, bytes } = await copyThrough(
+          reader,
+          `copy (${chunkQuery(plan, unit, extent, chunk)}) to stdout (format ${format})`,
+          writer,
+          `copy ${quoteName(into)} (${columns}) from stdin (format ${format})`,
+          signal,
+        );
+        const finished = await store(writer, 'backfill/finish-chunk', [id, unit.unit, chunk.chunk, rows, bytes, formatLsn(at.walLsn)]);
+        if (finished.length === 0) throw new CopiedBefore();
+        invariant(finished.length === 1, 'a chunk is recorded twice');
+        return { type: 'copied', rows, bytes } as const;
+      }).catch((error: unknown) => {
+        if (error instanceof CopiedBefore) return { type: 'copied before' } as const;
+        throw error;
+      });
+    },
+    'begin isolation level repeatable read read only',
+  );
+}
+
+/** Rolls the writer's copy back. */
+class CopiedBefore extends Error {}

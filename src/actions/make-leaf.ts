@@ -1,0 +1,39 @@
+import type { LeafRange } from '../domain/leaf-map.ts';
+import { LeafMap } from '../domain/leaf-map.ts';
+import { infinityOf, keyLiteral, leafName, periodOf } from '../domain/partition-key.ts';
+import { store } from '../pg/control-store.ts';
+import { planLeaf } from '../plan/leaf.ts';
+import type { ApplierSession } from './applier-session.ts';
+
+/**
+ * The leaf that a value outside of every leaf gets: its whole period, cut where others begin. Infinity gets one from
+ * infinity to MAXVALUE, so that it stands in no later leaf's way. Adds it to the map.
+ */
+export function planMissingLeaf(session: ApplierSession, leaves: LeafMap, value: bigint): LeafRange {
+  const { plan } = session;
+  const { kind, step } = plan.partitionKey;
+  const infinity = infinityOf(kind);
+  const period = value === infinity ? { lower: infinity, upper: null } : periodOf(kind, step, value);
+  const bounds = leaves.gap(value, period);
+  const number = leaves.leaves.reduce((most, { leaf }) => Math.max(most, leaf), -1) + 1;
+  const unit = Math.max(-1, ...session.units.keys(), ...leaves.leaves.map((leaf) => leaf.unit)) + 1;
+  const leaf = { leaf: number, name: leafName(plan.source.name, kind, step, bounds.lower), unit, ...bounds };
+  leaves.add(leaf);
+  return leaf;
+}
+
+/** Makes an empty leaf, live at once, in the session's transaction: nothing of it can have been copied. */
+export async function makeLiveLeaf(session: ApplierSession, leaf: LeafRange): Promise<void> {
+  const { client, migrationId, plan, table } = session;
+  const steps = planLeaf(table, plan.target, plan.partitionKey, leaf);
+  for (const step of [...steps.create, ...steps.finish, ...steps.attach]) await client.query(step.sql);
+  await store(client, 'store/insert-unit', [migrationId, leaf.unit, 'live', 'live', leaf.unit, 0, 0]);
+  await store(client, 'store/insert-leaf', [migrationId, leaf.leaf, leaf.unit, leaf.name, leaf.lower?.toString() ?? null, leaf.upper?.toString() ?? null]);
+}
+
+/** For messages: what a leaf holds, as SQL prints it. */
+export function describeBounds(session: ApplierSession, { lower, upper }: LeafRange): string {
+  const { kind } = session.plan.partitionKey;
+  const bound = (value: bigint | null, open: string): string => (value === null ? open : keyLiteral(kind, value));
+  return `from ${bound(lower, 'minvalue')} to ${bound(upper, 'maxvalue')}`;
+}

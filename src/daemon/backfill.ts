@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApplierSession } from '../actions/applier-session.ts';
+import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
+import { closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
+import { GO_LIVE_KEYS, goLive, resyncUnit } from '../actions/resync.ts';
+import type { QualifiedName } from '../domain/identifier.ts';
+import type { LeafRange } from '../domain/leaf-map.ts';
+import type { Lsn } from '../domain/lsn.ts';
+import { invariant } from '../errors.ts';
+import { connect, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { listOpenChunks, listUnits, store, type ChunkRange, type Migration, type StoredUnit } from '../pg/control-store.ts';
+import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
+import { joinIntervals } from '../plan/resync-sql.ts';
+import { planUnstage, stagingName } from '../plan/staging.ts';
+import type { Applier } from './applier.ts';
+import { Pool } from './pool.ts';
+
+export interface BackfillOptions {
+  readonly settings: ConnectionSettings;
+  readonly migration: Migration & { readonly plan: MigrationPlan };
+  readonly applier: Applier;
+  /** Copy streams at a time, and as many index builders beside them. */
+  readonly jobs: number;
+  readonly clientEncoding: string;
+  /** For the bookkeeping of this process; not used inside transactions of others. */
+  readonly control: Client;
+  /** Resolves when the backfill is not paused. */
+  readonly unpaused: () => Promise<void>;
+  /** Resolves when the applied position is at or past the LSN; pushes the WAL when it is idle. */
+  readonly passed: (lsn: Lsn) => Promise<void>;
+  readonly onCopied: (rows: number, bytes: number) => void;
+  readonly onWaiting: (what: string | null) => void;
+  readonly onUnit: (unit: number, event: 'loading' | 'copied' | 'indexed' | 'live') => void;
+  readonly signal: AbortSignal;
+}
+
+const UNSETTLED_RETRY_MS = 50;
+
+/**
+ * Takes every unit that is not live through chunks, purge, indexes and resync to live, in load order. Copying and
+ * index building overlap: while one unit's leaves are indexed, the next unit is copied. Resumes each unit where its row stands.
+ */
+export async function runBackfill(options: BackfillOptions): Promise<void> {
+  const { settings, jobs, control, migration } = options;
+  const copiers = new Pool<Copier>(jobs, () => openCopier(settings, options.clientEncoding), closeCopier);
+  const finishers = new Pool<Client>(jobs, () => openFinisher(settings), (client) => client.end().catch(() => undefined));
+  const copying = new Pool<null>(jobs, () => Promise.resolve(null), () => Promise.resolve());
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  try {
+    const units = (await listUnits(control, migration.id)).filter(({ state }) => state !== 'live');
+    const work = units.map(async (unit) => {
+      try {
+        await runUnit({ ...options, signal }, unit, { copiers, finishers, copying });
+      } catch (error) {
+        failed.abort(error); // the others stop at their next step
+        throw error;
+      }
+    });
+    const outcomes = await Promise.allSettled(work);
+    if (failed.signal.aborted) throw failed.signal.reason;
+    const rejected = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (rejected) throw rejected.reason;
+  } finally {
+    await Promise.all([copiers.close(), finishers.close()]);
+  }
+}
+
+interface Pools {
+  readonly copiers: Pool<Copier>;
+  readonly finishers: Pool<Client>;
+  /** Units whose chunks are copied at a time. */
+  readonly copying: Pool<null>;
+}
+
+async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pools): Promise<void> {
+  const { migration, applier, signal } = options;
+  const planned = migration.plan.units[stored.unit];
+  invariant(planned, `unit ${stored.unit} is not in the plan`);
+  const leaves = applier.session.leaves.leaves.filter((leaf) => leaf.unit === stored.unit);
+  const into = planned.kind === 'table' ? stagingName(migration.plan, migration.id) : { schema: migration.plan.source.schema, name: leaves[0]!.name };
+  if (stored.step === 'chunks' || stored.step === 'purge') {
+    await pools.copying.use(async () => {
+      await options.unpaused();
+      signal.throwIfAborted();
+      if (stored.state === 'pending') await beginLoading(options, stored.unit);
+      await copyChunks(options, planned, leaves, into, pools.copiers);
+    });
+    options.onUnit(stored.unit, 'copied');
+    await purge(options, stored.unit, into, pools.finishers);
+  }
+  await Promise.all(
+    leaves.map((leaf) =>
+      pools.finishers.use(async (client) => {
+        signal.throwIfAborted();
+        await finishLeaf(client, migration.plan.source.schema, leaf, plannedLeaf(migration.plan, leaf).finish);
+      }),
+    ),
+  );
+  options.onUnit(stored.unit, 'indexed');
+  await resyncUntilLive(options, planned, leaves, into);
+  options.onUnit(stored.unit, 'live');
+}
+
+/** The state changes between two transactions of the stream, and before the first chunk's snapshot is taken. */
+async function beginLoading({ applier, migration, onUnit }: BackfillOptions, unit: number): Promise<void> {
+  await applier.between(async () => {
+    await store(applier.session.client, 'store/set-unit-state', [migration.id, unit, 'loading', 'chunks']);
+    applier.session.units.set(unit, 'loading');
+  });
+  onUnit(unit, 'loading');
+}
+
+async function copyChunks(options: BackfillOptions, unit: PlannedUnit, leaves: readonly LeafRange[], into: QualifiedName, copiers: Pool<Copier>): Promise<void> {
+  const { control, migration } = options;
+  const extents = joinIntervals(leaves);
+  invariant(extents.length === 1, `the leaves of unit ${unit.unit} do not follow each other`);
+  const chunks = await listOpenChunks(control, migration.id, unit.unit);
+  await Promise.all(
+    chunks.map((chunk) =>
+      copiers.use(async (copier) => {
+        await copyChunk(options, copier, chunk, (current) => loadChunk(current, migration, unit, extents[0]!, into, chunk, options.signal));
+      }),
+    ),
+  );
+}
+
+async function copyChunk(
+  { unpaused, onCopied, onWaiting, signal }: BackfillOptions,
+  copier: Copier,
+  chunk: ChunkRange,
+  load: (copier: Copier) => ReturnType<typeof loadChunk>,
+): Promise<void> {
+  for (;;) {
+    await unpaused();
+    signal.throwIfAborted();
+    const outcome = await load(copier);
+    if (outcome.type === 'copied') onCopied(outcome.rows, outcome.bytes);
+    if (outcome.type !== 'unsettled') return onWaiting(null);
+    onWaiting(`transactions that are committed and not yet visible before chunk ${chunk.chunk} can be read: ${outcome.xids.slice(0, 5).join(', ')}`);
+    await sleep(UNSETTLED_RETRY_MS);
+  }
+}
+
+async function purge(options: BackfillOptions, unit: number, into: QualifiedName, finishers: Pool<Client>): Promise<void> {
+  const { applier, migration } = options;
+  await options.passed(await lastSnapshotLsn(options, unit));
+  await finishers.use((client) => purgeUnit(client, migration.id, unit, into, applier.session.resync));
+}
+
+async function resyncUntilLive(options: BackfillOptions, unit: PlannedUnit, leaves: readonly LeafRange[], into: QualifiedName): Promise<void> {
+  const { applier, migration, signal, onWaiting } = options;
+  const { session } = applier;
+  const { client, resync } = session;
+  const attach = (leaf: LeafRange): PlannedLeaf['attach'] => plannedLeaf(migration.plan, leaf).attach;
+  const steps = unit.kind === 'table' ? planUnstage(migration.plan, migration.id, leaves, attach) : leaves.flatMap(attach);
+  const onUnsettled = (xids: readonly string[]): void => {
+    onWaiting(`transactions that are committed and not yet visible before unit ${unit.unit} can go live: ${xids.slice(0, 5).join(', ')}`);
+  };
+  const few = async (): Promise<boolean> => {
+    const { rows } = await client.query<{ keys: number }>(resync.countTouched, [unit.unit, GO_LIVE_KEYS + 1]);
+    return rows[0]!.keys <= GO_LIVE_KEYS;
+  };
+  for (;;) {
+    signal.throwIfAborted();
+    const wanted = await lastSnapshotLsn(options, unit.unit);
+    await options.passed(wanted);
+    const live = await applier.betweenSettled(async () => {
+      // Only the applier adds touched keys, so what is counted here holds until the job ends.
+      if (!(await few())) return { type: 'done', value: false } as const;
+      const outcome = await goLive(
+        session,
+        unit,
+        steps.map(({ sql }) => sql),
+      );
+      return outcome.type === 'done' ? ({ type: 'done', value: true } as const) : outcome;
+    }, onUnsettled);
+    onWaiting(null);
+    if (live) return;
+    while ((await applier.betweenSettled(() => resyncUnit(session, unit, into), onUnsettled)) > GO_LIVE_KEYS) signal.throwIfAborted();
+  }
+}
+
+async function lastSnapshotLsn({ applier, migration }: BackfillOptions, unit: number): Promise<Lsn> {
+  const units = await applier.between(() => listUnits(applier.session.client, migration.id));
+  return units.find((candidate) => candidate.unit === unit)!.lastSnapshotLsn;
+}
+
+function plannedLeaf(plan: MigrationPlan, leaf: LeafRange): PlannedLeaf {
+  const planned = plan.leaves.find((candidate) => candidate.leaf === leaf.leaf);
+  invariant(planned, `leaf ${leaf.name} is not in the plan`);
+  return planned;
+}
+
+async function openFinisher(settings: ConnectionSettings): Promise<Client> {
+  const client = await connect(settings, { applicationName: 'partitioner builder' });
+  await client.query(`set maintenance_work_mem = '256MB'; set work_mem = '64MB'`);
+  return client;
+}

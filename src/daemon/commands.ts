@@ -1,0 +1,137 @@
+import type { Logger } from 'pino';
+import { concatMap, exhaustMap, filter, from, fromEvent, merge, of, timer, type Observable } from 'rxjs';
+import { cutover, type CutoverReceipt } from '../actions/cutover.ts';
+import type { SourceTable } from '../domain/table.ts';
+import type { Lsn } from '../domain/lsn.ts';
+import { MigratorError } from '../errors.ts';
+import type { Metrics } from '../http/metrics.ts';
+import { toMigratorError, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { addHistory, store, type Migration } from '../pg/control-store.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import type { Applier } from './applier.ts';
+import type { SharedState } from './shared-state.ts';
+
+export interface CommandOptions {
+  readonly settings: ConnectionSettings;
+  readonly migration: Migration & { readonly plan: MigrationPlan };
+  readonly table: SourceTable;
+  readonly applier: Applier;
+  readonly state: SharedState;
+  readonly metrics: Metrics;
+  /** Takes the commands; it listens. */
+  readonly listener: Client;
+  readonly passed: (lsn: Lsn) => Promise<void>;
+  readonly onWaiting: (what: string | null) => void;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+}
+
+interface Command {
+  readonly id: string;
+  readonly verb: string;
+  readonly arguments: Record<string, unknown>;
+}
+
+/** How a command ends the daemon's work, when it does. */
+export type CommandEnd = { readonly end: 'switched' } | { readonly end: 'abort' };
+
+const POLL_MS = 1_000;
+
+/** Performs the commands of the command table one after the other, woken by NOTIFY; emits what ends the daemon. */
+export function commands$(options: CommandOptions): Observable<CommandEnd> {
+  const { listener, migration } = options;
+  const rung$ = fromEvent(listener, 'notification');
+  return from(listener.query('listen partitioner_command')).pipe(
+    concatMap(() => merge(rung$, timer(0, POLL_MS))),
+    exhaustMap(async () => {
+      const [row] = await store(listener, 'store/take-command', [migration.id]);
+      return row ? perform(options, row as unknown as Command) : null;
+    }),
+    filter((end) => end !== null),
+    concatMap((end) => of(end)),
+  );
+}
+
+async function perform(options: CommandOptions, command: Command): Promise<CommandEnd | null> {
+  const { listener, migration, log } = options;
+  log.info({ command: command.verb, id: command.id }, 'command');
+  if (command.verb === 'abort') return { end: 'abort' }; // its outcome is that the control schema is gone
+  try {
+    const result = await run(options, command);
+    await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: true, ...result })]);
+    return result.receipt ? { end: 'switched' } : null;
+  } catch (error) {
+    const failure = toMigratorError(error, command.verb);
+    log.warn({ command: command.verb, code: failure.code, err: failure.message, detail: failure.detail }, 'command failed');
+    await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: false, error: failure })]);
+    await addHistory(listener, migration.id, `${command.verb} failed`, failure.toJSON());
+    return null;
+  }
+}
+
+async function run(options: CommandOptions, command: Command): Promise<{ receipt?: CutoverReceipt }> {
+  const { listener, migration, state } = options;
+  switch (command.verb) {
+    case 'pause':
+    case 'resume': {
+      const paused = command.verb === 'pause';
+      await store(listener, 'store/set-paused', [migration.id, paused]);
+      state.paused$.next(paused);
+      return {};
+    }
+    case 'cutover':
+      return { receipt: await runCutover(options, command.arguments) };
+    default:
+      throw new MigratorError('USAGE', `the daemon knows no command "${command.verb}"`);
+  }
+}
+
+async function runCutover(options: CommandOptions, limits: Record<string, unknown>): Promise<CutoverReceipt> {
+  const { settings, migration, table, applier, state, metrics } = options;
+  assertReady(options);
+  state.cutting$.next(true);
+  try {
+    return await cutover({
+      settings,
+      migration,
+      table,
+      limits: {
+        lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200),
+        maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000),
+        attempts: Number(limits.attempts ?? 60),
+      },
+      passed: options.passed,
+      assertProven: () => {
+        assertReady(options);
+      },
+      onAttempt: (outcome) => {
+        metrics.lockAttempt(outcome);
+      },
+      onWaiting: options.onWaiting,
+      signal: options.signal,
+      now: options.now,
+    });
+  } finally {
+    state.cutting$.next(false);
+    options.log.info({ migration: migration.id, applied: applier.session.position.lsn.toString(16) }, 'cutover ended');
+  }
+}
+
+/** What must hold for the switch, apart from the lag: the fence proves that. */
+function assertReady({ applier: { session }, migration }: CommandOptions): void {
+  const name = `${migration.source.schema}.${migration.source.name}`;
+  const waiting = [...session.units.values()].filter((state) => state !== 'live').length;
+  if (waiting > 0) {
+    throw new MigratorError('WRONG_PHASE', `${waiting} of ${session.units.size} units of ${name} are not live yet`, { hint: `partitioner status ${name} --watch, until the phase is ready` });
+  }
+  if (session.anomalies > 0) {
+    throw new MigratorError('DIFFERENCE', `${session.anomalies} changes of ${name} did not hit exactly one row of the target`, {
+      detail: 'source and target differ; nothing was switched',
+      hint: `partitioner abort ${name}, and report it`,
+    });
+  }
+  if (session.repair.size > 0) throw new MigratorError('LAG_TOO_HIGH', `${session.repair.size} keys of ${name} are still to be repaired`, { hint: 'try again in a moment' });
+}
+

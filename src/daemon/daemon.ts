@@ -1,0 +1,152 @@
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { fetchMigrationClaim } from '../actions/claim.ts';
+import { openMigration, prepare, reloadMigration } from '../actions/prepare.ts';
+import { settleSwitched } from '../actions/forget-migration.ts';
+import { ERROR_CODES, MigratorError } from '../errors.ts';
+import { fitsPhase } from '../migration/phase.ts';
+import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
+import { toMigratorError, withClient, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import type { PlanOptions } from '../plan/options.ts';
+import { changed } from '../plan/row-layout.ts';
+import { runMigration } from './run-migration.ts';
+
+export interface DaemonOptions {
+  readonly settings: ConnectionSettings;
+  /** As the user wrote it. */
+  readonly table: string;
+  readonly plan: PlanOptions;
+  /** Copy streams at a time, and as many index builders. */
+  readonly jobs: number;
+  readonly http: { readonly host: string; readonly port: number } | null;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly onProgress?: (line: string) => void;
+}
+
+const STANDBY_RETRY_MS = 1_000;
+const RESTART_MS = { first: 500, most: 30_000 };
+
+/**
+ * The sync daemon of one table: prepares or resumes the migration and works on it until it is switched, aborted or
+ * stopped. A second daemon of the same table stands by and takes over when the first one's session ends. A lost
+ * connection restarts it from what is committed, with growing pauses that progress resets.
+ * Throws what cannot be retried, after recording it as the migration's failure.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { settings, signal, log } = options;
+  let pause = RESTART_MS.first;
+  while (!signal.aborted) {
+    let progressed = false;
+    try {
+      await withClient(settings, { applicationName: 'partitioner daemon' }, (control) => serve(options, control, () => (progressed = true)));
+      return;
+    } catch (error) {
+      if (signal.aborted && isAbort(error)) return;
+      const failure = toMigratorError(error, 'the daemon');
+      if (ERROR_CODES[failure.code].retry !== 'timed') throw failure;
+      if (progressed) pause = RESTART_MS.first;
+      log.warn({ code: failure.code, err: failure.message, detail: failure.detail, retryMs: pause }, 'connection lost or refused, starting again from what is committed');
+      await sleep(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+      pause = Math.min(RESTART_MS.most, pause * 2);
+    }
+  }
+}
+
+async function serve(options: DaemonOptions, control: Client, onCommitted: () => void): Promise<void> {
+  const { settings, log, signal } = options;
+  const name = await resolveTable(control, options.table);
+  let migration = await fetchMigration(control, name);
+  if (!migration || migration.phase === 'done' || migration.phase === 'aborted') {
+    const table = await fetchTable(control, name);
+    if (!table) throw new MigratorError('USAGE', `table ${name.schema}.${name.name} does not exist`);
+    const id = await openMigration(control, table, options.plan);
+    migration = await fetchMigrationById(control, id);
+  }
+  const { id } = migration!;
+  const lock = await standBy(control, id, options);
+  if (!lock) return;
+  const since = new Date().toISOString();
+  const beat = (): Promise<unknown> => store(control, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
+  try {
+    migration = await fetchMigrationById(control, id);
+    if (!migration) return; // aborted while we stood by
+    if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
+    await beat();
+    if (migration.phase === 'switched') {
+      await settleSwitched(control, migration);
+      return;
+    }
+    await work(options, control, migration, beat, onCommitted);
+  } catch (error) {
+    const failure = toMigratorError(error, 'the daemon');
+    if (!signal.aborted && ERROR_CODES[failure.code].retry === 'never') await recordFailure(settings, id, failure, log);
+    throw error;
+  } finally {
+    await store(control, 'store/leave', [id, process.pid, hostname()]).catch(() => undefined); // gone with an abort, or the connection is
+  }
+}
+
+async function work(options: DaemonOptions, control: Client, migration: Migration, beat: () => Promise<unknown>, onCommitted: () => void): Promise<void> {
+  const { log, signal } = options;
+  const table = await fetchTable(control, migration.source);
+  if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {
+    throw sourceChanged(migration);
+  }
+  if (!migration.plan) {
+    await prepare(control, migration, table, {
+      signal,
+      onWaiting: (what) => {
+        if (what !== null) log.info({ waiting: what }, 'prepare waits');
+        void store(control, 'store/set-phase', [migration.id, 'prepared', what]).catch(() => undefined);
+      },
+    });
+    log.info({ migration: migration.id }, 'prepared');
+  } else await addHistory(control, migration.id, 'resumed', { pid: process.pid, host: hostname() });
+  await runMigration({ ...options, control, migration: await reloadMigration(control, migration.id), table, beat, onCommitted });
+}
+
+/** Waits for the migration's advisory lock; null when stopped before. */
+async function standBy(control: Client, id: number, { signal, log }: DaemonOptions): Promise<{ backendPid: number } | null> {
+  for (let said = false; !signal.aborted; ) {
+    const claim = await fetchMigrationClaim(control, id);
+    if (claim.locked) return claim;
+    if (!said) log.info({ migration: id }, 'another daemon works on this migration: standing by');
+    said = true;
+    await sleep(STANDBY_RETRY_MS, undefined, { signal }).catch(() => undefined);
+  }
+  return null;
+}
+
+async function recordFailure(settings: ConnectionSettings, id: number, failure: MigratorError, log: Logger): Promise<void> {
+  try {
+    await withClient(settings, { applicationName: 'partitioner daemon' }, async (client) => {
+      await store(client, 'store/set-failure', [id, JSON.stringify(failure)]);
+      await addHistory(client, id, 'failed', failure.toJSON());
+    });
+  } catch (error) {
+    log.error({ err: (error as Error).message }, 'the failure could not be recorded');
+  }
+}
+
+function refusePhase(migration: Migration): MigratorError {
+  const name = `${migration.source.schema}.${migration.source.name}`;
+  return new MigratorError('WRONG_PHASE', `migration ${migration.id} of ${name} is ${migration.phase}`, {
+    detail: migration.failure?.message,
+    hint: migration.phase === 'failed' ? `partitioner abort ${name}, then start again` : `partitioner status ${name}`,
+  });
+}
+
+function sourceChanged(migration: Migration): MigratorError {
+  if (migration.plan) return changed(migration.plan, 'found when the daemon started');
+  const name = `${migration.source.schema}.${migration.source.name}`;
+  return new MigratorError('SOURCE_CHANGED', `table ${name} was altered before the migration was prepared`, { hint: `partitioner abort ${name}, then start again` });
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || error.message === 'the applier has stopped');
+}
+

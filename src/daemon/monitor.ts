@@ -1,0 +1,69 @@
+import type { Logger } from 'pino';
+import { exhaustMap, filter, timer, type Observable } from 'rxjs';
+import { fetchStatus, type Status } from '../actions/status.ts';
+import { quoteName } from '../domain/identifier.ts';
+import { MigratorError } from '../errors.ts';
+import type { Metrics } from '../http/metrics.ts';
+import { decidePhase } from '../migration/phase.ts';
+import type { Client } from '../pg/client.ts';
+import { store, type Migration } from '../pg/control-store.ts';
+import type { Applier } from './applier.ts';
+import type { SharedState } from './shared-state.ts';
+
+const SAMPLE_MS = 1_000;
+
+export interface MonitorOptions {
+  readonly control: Client;
+  readonly migration: Migration;
+  readonly applier: Applier;
+  readonly state: SharedState;
+  readonly metrics: Metrics;
+  /** Below both, with everything live, the phase is ready. */
+  readonly maxLagBytes: number;
+  readonly maxLagSeconds: number;
+  readonly beat: () => Promise<unknown>;
+  readonly log: Logger;
+}
+
+/** Samples lag, slot and units once a second: heartbeat, phase, metrics. Errors with SLOT_LOST when the slot is. */
+export function monitor$(options: MonitorOptions): Observable<Status> {
+  let phase = options.migration.phase;
+  return timer(0, SAMPLE_MS).pipe(
+    exhaustMap(async () => {
+      const { control, migration, applier, state, metrics, log } = options;
+      await options.beat();
+      const [status] = await fetchStatus(control, quoteName(migration.source));
+      if (!status || status.migration !== migration.id || status.phase === 'switched') return null;
+      assertSlotKept(status);
+      const decided = state.cutting$.value
+        ? ('cutover' as const)
+        : decidePhase({
+            units: status.units,
+            repairKeys: applier.session.repair.size,
+            lagBytes: status.lag?.bytes ?? 0,
+            lagSeconds: status.lag?.seconds ?? 0,
+            maxLagBytes: options.maxLagBytes,
+            maxLagSeconds: options.maxLagSeconds,
+          });
+      if (decided !== phase) log.info({ from: phase, to: decided }, 'phase');
+      phase = decided;
+      await store(control, 'store/set-phase', [migration.id, decided, state.waiting$.value]);
+      const current = { ...status, phase: decided, waiting: state.waiting$.value };
+      metrics.setStatus(current);
+      return current;
+    }),
+    filter((status) => status !== null),
+  );
+}
+
+function assertSlotKept({ slot }: Status): void {
+  if (slot && slot.walStatus !== 'lost') return;
+  throw slotLost(slot?.name ?? 'of the migration', slot ? 'its WAL was removed (max_slot_wal_keep_size)' : 'it was dropped');
+}
+
+export function slotLost(name: string, why: string): MigratorError {
+  return new MigratorError('SLOT_LOST', `replication slot "${name}" is lost: ${why}`, {
+    detail: 'changes may be missing in the target, so it is not used; the source is untouched',
+    hint: 'partitioner abort TABLE, raise max_slot_wal_keep_size if it was that, and start again',
+  });
+}

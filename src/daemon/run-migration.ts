@@ -1,0 +1,201 @@
+import { performance } from 'node:perf_hooks';
+import { defer, from, ignoreElements, lastValueFrom, merge, tap, takeUntil, take, Subject, type Observable } from 'rxjs';
+import { abortMigration } from '../actions/abort.ts';
+import { openApplierSession, type ApplierSession } from '../actions/applier-session.ts';
+import { settleSwitched } from '../actions/forget-migration.ts';
+import { fetchStatus } from '../actions/status.ts';
+import { statusLine } from '../actions/status-line.ts';
+import { quoteName } from '../domain/identifier.ts';
+import { formatLsn, type Lsn } from '../domain/lsn.ts';
+import type { SourceTable } from '../domain/table.ts';
+import { invariant, MigratorError } from '../errors.ts';
+import { createMetrics, type Metrics } from '../http/metrics.ts';
+import { startHttp, type HttpServer } from '../http/server.ts';
+import { connect, type Client } from '../pg/client.ts';
+import { addHistory, emitMessage, fetchSlot, type Migration } from '../pg/control-store.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { openReplication } from '../streams/replication.ts';
+import { Applier, type AppliedEvent } from './applier.ts';
+import { runBackfill } from './backfill.ts';
+import { commands$, type CommandEnd } from './commands.ts';
+import type { DaemonOptions } from './daemon.ts';
+import { monitor$, slotLost } from './monitor.ts';
+import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
+
+/** Credit of the stream: what may be received and not yet applied. Half of the bytes is the largest slice of one transaction. */
+const CREDIT = { messages: 40_000, bytes: 16 << 20 };
+const SLICE_BYTES = CREDIT.bytes / 2;
+/** An idle WAL is pushed this often while somebody waits for a position. */
+const PUSH_MS = 200;
+const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
+
+export interface RunOptions extends DaemonOptions {
+  readonly control: Client;
+  readonly migration: Migration & { readonly plan: MigrationPlan };
+  readonly table: SourceTable;
+  readonly beat: () => Promise<unknown>;
+  /** Something was committed: the pauses between restarts begin anew. */
+  readonly onCommitted: () => void;
+}
+
+/**
+ * Runs a prepared migration: change stream, backfill, monitor and commands as one merged graph that is awaited once; the
+ * first error wins, and everything is taken down outside of it. Returns when the migration is switched or aborted, or
+ * when the signal asks for it: what is being applied is committed first.
+ */
+export async function runMigration(options: RunOptions): Promise<void> {
+  const { settings, migration, table, control, signal, log } = options;
+  const session = await openApplierSession(settings, migration.id, migration.plan, table);
+  const closing: (() => Promise<unknown>)[] = [() => session.client.end()];
+  const stopped = new AbortController();
+  const stop = AbortSignal.any([signal, stopped.signal]);
+  let end: CommandEnd | null = null;
+  try {
+    const listener = await open(closing, () => connect(settings, { applicationName: 'partitioner commands' }));
+    const pusher = await open(closing, () => connect(settings, { applicationName: 'partitioner fence' }));
+    const applier = await openApplier(options, session, closing);
+    const state = createSharedState(migration.paused);
+    const metrics = createMetrics(String(migration.id));
+    const onWaiting = (what: string | null): void => {
+      if (what !== state.waiting$.value) state.waiting$.next(what);
+    };
+    const passed = (lsn: Lsn): Promise<void> => pushUntil(pusher, applier.passed(lsn));
+    await serveHttp(options, metrics, closing);
+
+    const applied$ = applier.events$.pipe(tap((event) => observe(options, metrics, applier, event)));
+    const backfill$ = defer(() => {
+      const running = runBackfill({
+        settings,
+        migration,
+        applier,
+        jobs: options.jobs,
+        clientEncoding: session.clientEncoding,
+        control,
+        unpaused: () => untilUnpaused(state, stop),
+        passed,
+        onCopied: (rows) => {
+          options.onCommitted();
+          metrics.rowsCopied(rows);
+        },
+        onWaiting,
+        onUnit: (unit, event) => {
+          log.info({ unit, event }, 'unit');
+        },
+        signal: stop,
+      });
+      closing.push(() => running.catch(() => undefined));
+      return from(running);
+    });
+    const command$ = commands$({ settings, migration, table, applier, state, metrics, listener, passed, onWaiting, log, signal: stop, now: () => performance.now() }).pipe(
+      take(1),
+      tap((ended) => (end = ended)),
+    );
+    const monitored$ = monitor$({ control, migration, applier, state, metrics, ...READY, beat: options.beat, log }).pipe(tap((status) => options.onProgress?.(statusLine(status))));
+    const over$ = new Subject<void>();
+    const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(
+      take(1),
+      tap(() => {
+        applier.stop();
+      }),
+    );
+    await lastValueFrom(
+      merge(
+        applied$,
+        merge(
+          backfill$.pipe(ignoreElements()),
+          command$.pipe(
+            tap(() => {
+              over$.next();
+            }),
+          ),
+          monitored$,
+        ).pipe(takeUntil(stopping$)),
+      ),
+      { defaultValue: undefined },
+    );
+  } finally {
+    stopped.abort(new MigratorError('POSTGRES', 'the daemon stops'));
+    for (const close of closing.reverse()) await close().catch(() => undefined);
+  }
+  await settle(options, end);
+}
+
+/** After everything of the daemon has ended: what the command asked for. */
+async function settle({ settings, control, migration, log }: RunOptions, end: CommandEnd | null): Promise<void> {
+  if (end?.end === 'switched') {
+    await settleSwitched(control, migration);
+    log.info({ migration: migration.id }, 'switched: the stream has ended, the retired table is kept');
+  } else if (end?.end === 'abort') await abortMigration(settings, migration.id, log);
+  else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
+}
+
+async function openApplier({ settings, migration, control, log }: RunOptions, session: ApplierSession, closing: (() => Promise<unknown>)[]): Promise<Applier> {
+  const { plan } = migration;
+  const slot = await fetchSlot(control, plan.slotName);
+  if (!slot) throw slotLost(plan.slotName, 'it was dropped');
+  if (slot.walStatus === 'lost') throw slotLost(plan.slotName, 'its WAL was removed (max_slot_wal_keep_size)');
+  // The slot is told only what is committed; were it ahead (a failover, a hand), changes between the two would be lost.
+  if (slot.confirmedLsn > session.position.lsn) {
+    throw slotLost(plan.slotName, `it stands at ${formatLsn(slot.confirmedLsn)}, ahead of the applied position ${formatLsn(session.position.lsn)}`);
+  }
+  const replication = openReplication({
+    settings,
+    slotName: plan.slotName,
+    publicationName: plan.publicationName,
+    binary: plan.binary,
+    startLsn: session.position.lsn,
+    credit: CREDIT,
+    clientEncoding: session.clientEncoding,
+    log,
+  });
+  closing.push(() => replication.stop());
+  return new Applier(session, replication, SLICE_BYTES, () => performance.now());
+}
+
+async function serveHttp({ http, control, migration, log }: RunOptions, metrics: Metrics, closing: (() => Promise<unknown>)[]): Promise<void> {
+  if (!http) return;
+  const server: HttpServer = await startHttp({
+    ...http,
+    metrics,
+    status: async () => {
+      const [status] = await fetchStatus(control, quoteName(migration.source));
+      invariant(status, 'the migration that runs has no status');
+      return status;
+    },
+  });
+  closing.push(() => server.close());
+  log.info({ url: server.url }, 'serving');
+}
+
+function observe({ log, onCommitted }: RunOptions, metrics: Metrics, applier: Applier, event: AppliedEvent): void {
+  if (event.type !== 'batch') return;
+  onCommitted();
+  const { applied, seconds } = event;
+  metrics.observeBatch(seconds);
+  metrics.changesApplied('insert', applied.inserted);
+  metrics.changesApplied('update', applied.updated);
+  metrics.changesApplied('delete', applied.deleted);
+  metrics.changesApplied('truncate', applied.truncated);
+  if (applied.anomalies > 0) log.error({ anomalies: applied.anomalies, at: formatLsn(applier.position) }, 'changes did not hit exactly one row: the cutover is refused');
+}
+
+/** While somebody waits for a position, the WAL must go on: on an idle server nothing else would move the stream past it. */
+async function pushUntil(pusher: Client, passed: Promise<void>): Promise<void> {
+  let waiting = true;
+  const over = passed.finally(() => (waiting = false));
+  over.catch(() => undefined);
+  while (waiting) {
+    let timer: NodeJS.Timeout | undefined;
+    const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, PUSH_MS)));
+    await Promise.race([over, pause]);
+    clearTimeout(timer);
+    if (waiting) await emitMessage(pusher, 'push');
+  }
+  await over;
+}
+
+async function open(closing: (() => Promise<unknown>)[], make: () => Promise<Client>): Promise<Client> {
+  const client = await make();
+  closing.push(() => client.end());
+  return client;
+}

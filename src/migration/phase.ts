@@ -1,0 +1,38 @@
+/** A migration's phases; their meanings are in this folder's README. */
+export type Phase = 'prepared' | 'backfill' | 'catchup' | 'ready' | 'cutover' | 'switched' | 'rolled_back' | 'done' | 'aborted' | 'failed';
+
+export type UnitState = 'pending' | 'loading' | 'live';
+
+/** Where a loading unit is: copying chunks, purging touched keys, building indexes, replaying touched keys, or live. */
+export type UnitStep = 'chunks' | 'purge' | 'index' | 'resync' | 'live';
+
+/** What the phase of a running daemon follows from. */
+export interface PhaseFacts {
+  readonly units: { readonly live: number; readonly total: number };
+  readonly repairKeys: number;
+  readonly lagBytes: number;
+  readonly lagSeconds: number;
+  readonly maxLagBytes: number;
+  readonly maxLagSeconds: number;
+}
+
+/** The phase between prepare and cutover, from the facts alone: backfill, catchup or ready. */
+export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'catchup' | 'ready'> {
+  if (facts.units.live < facts.units.total) return 'backfill';
+  if (facts.repairKeys > 0 || facts.lagBytes > facts.maxLagBytes || facts.lagSeconds > facts.maxLagSeconds) return 'catchup';
+  return 'ready';
+}
+
+/** Verbs that act on a migration, and the phases they fit. */
+const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'cutover' | 'abort' | 'finish', readonly Phase[]>> = {
+  start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched'],
+  pause: ['backfill', 'catchup', 'ready'],
+  resume: ['backfill', 'catchup', 'ready'],
+  cutover: ['backfill', 'catchup', 'ready'],
+  abort: ['prepared', 'backfill', 'catchup', 'ready', 'failed', 'cutover'],
+  finish: ['switched', 'done'],
+};
+
+export function fitsPhase(verb: keyof typeof FITTING, phase: Phase): boolean {
+  return FITTING[verb].includes(phase);
+}

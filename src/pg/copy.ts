@@ -1,0 +1,53 @@
+import { finished, pipeline } from 'node:stream/promises';
+import pgCopyStreams from 'pg-copy-streams';
+import { invariant } from '../errors.ts';
+import type { Client } from './client.ts';
+
+const { from: copyFrom, to: copyTo } = pgCopyStreams;
+
+/** Bytes of `PGCOPY\n\377\r\n\0`, flags and header extension length. https://www.postgresql.org/docs/current/sql-copy.html */
+const HEADER_BYTES = 19;
+
+/** Sends a whole COPY … FROM STDIN from memory. Returns the rows that the server counted. */
+export async function copyIn(client: Client, sql: string, data: Buffer): Promise<number> {
+  const stream = client.query(copyFrom(sql));
+  stream.end(data);
+  await finished(stream);
+  return stream.rowCount;
+}
+
+/** Streams one COPY … TO STDOUT into one COPY … FROM STDIN, with the back-pressure of the sockets. */
+export async function copyThrough(from: Client, fromSql: string, to: Client, toSql: string, signal: AbortSignal): Promise<{ rows: number; bytes: number }> {
+  const out = from.query(copyTo(fromSql, { highWaterMark: 1 << 20 }));
+  const into = to.query(copyFrom(toSql, { highWaterMark: 1 << 20 }));
+  let bytes = 0;
+  out.on('data', (chunk: Buffer) => (bytes += chunk.length));
+  out.pause();
+  await pipeline(out, into, { signal });
+  invariant(out.rowCount === into.rowCount, 'a chunk was not copied whole', `${out.rowCount} rows read, ${into.rowCount} written`);
+  return { rows: into.rowCount, bytes };
+}
+
+/** Reads a small COPY (FORMAT binary) TO STDOUT whole: per row the fields' bytes, null for NULL. */
+export async function copyOutRows(client: Client, sql: string): Promise<(Buffer | null)[][]> {
+  const parts: Buffer[] = [];
+  for await (const part of client.query(copyTo(sql))) parts.push(part as Buffer);
+  const data = Buffer.concat(parts);
+  const rows: (Buffer | null)[][] = [];
+  let offset = HEADER_BYTES;
+  for (;;) {
+    const fields = data.readInt16BE(offset);
+    offset += 2;
+    if (fields === -1) break;
+    const row: (Buffer | null)[] = [];
+    for (let i = 0; i < fields; i++) {
+      const length = data.readInt32BE(offset);
+      offset += 4;
+      row.push(length === -1 ? null : Buffer.from(data.subarray(offset, offset + length)));
+      if (length > 0) offset += length;
+    }
+    rows.push(row);
+  }
+  invariant(offset === data.length, 'a binary COPY does not end where its rows do');
+  return rows;
+}

@@ -1,0 +1,188 @@
+import type { Lsn } from '../domain/lsn.ts';
+import type { WalMessage } from '../domain/pgoutput.ts';
+import { invariant } from '../errors.ts';
+import type { Position } from '../pg/control-store.ts';
+import type { ReplicationEvent } from './replication.ts';
+
+/** A change of the source, with its transaction. */
+export type Change = Extract<WalMessage, { kind: 'insert' | 'update' | 'delete' | 'truncate' }> & { readonly xid: number };
+
+/** What one database transaction applies: whole transactions of the stream, or a slice of one. */
+export interface Batch {
+  readonly changes: readonly Change[];
+  /** Where the applied position stands after it. */
+  readonly position: Position;
+  /** 32-bit xids whose changes are in it. */
+  readonly xids: readonly number[];
+  /** When the last whole transaction committed, null for a slice or an idle advance. */
+  readonly commitTimeUs: bigint | null;
+  /** Credit that its events hold. */
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** Messages without a change of ours (PostgreSQL 14 sends empty transactions) that give their credit back together. */
+const IDLE_MESSAGES = 1_000;
+
+/**
+ * Cuts the stream into batches. Transactions that are applied already are skipped (the slot resends from its confirmed
+ * position), of the one that is applied in part its first changes.
+ */
+export class BatchBuilder {
+  readonly #isSource: (oid: number) => boolean;
+  readonly #onRelation: (relation: Extract<WalMessage, { kind: 'relation' }>) => void;
+  readonly #sliceBytes: number;
+  #done: Change[] = [];
+  #doneXids: number[] = [];
+  #doneMessages = 0;
+  #doneBytes = 0;
+  #commitTimeUs: bigint | null = null;
+  #position: Position;
+  #advanced = false;
+  #open: { finalLsn: Lsn; xid: number; changes: Change[]; passed: number; skip: number; touched: boolean } | null = null;
+  #openMessages = 0;
+  #openBytes = 0;
+
+  /**
+   * @param position where the applied position stands.
+   * @param sliceBytes a transaction that holds more than this is applied in slices.
+   */
+  constructor(
+    position: Position,
+    sliceBytes: number,
+    isSource: (oid: number) => boolean,
+    onRelation: (relation: Extract<WalMessage, { kind: 'relation' }>) => void,
+  ) {
+    this.#position = position;
+    this.#sliceBytes = sliceBytes;
+    this.#isSource = isSource;
+    this.#onRelation = onRelation;
+  }
+
+  push(event: ReplicationEvent): void {
+    if (event.kind === 'keepalive') {
+      if (!this.#open && event.walEnd > this.#position.lsn) this.#advance(event.walEnd);
+      return;
+    }
+    this.#openMessages++;
+    this.#openBytes += event.bytes;
+    const { message } = event;
+    switch (message.kind) {
+      case 'begin':
+        return this.#begin(message);
+      case 'commit':
+        return this.#commit(message);
+      case 'relation':
+        return this.#onRelation(message);
+      case 'insert':
+      case 'update':
+      case 'delete':
+        if (this.#isSource(message.oid)) this.#change(message);
+        return;
+      case 'truncate':
+        if (message.oids.some(this.#isSource)) this.#change(message);
+        return;
+      default:
+        if (!this.#open) this.#close(); // a message outside of a transaction moves no position, but holds credit
+        return;
+    }
+  }
+
+  /** Whether the middle of a transaction has been applied: then the migration's state must not change. */
+  get isMidTransaction(): boolean {
+    return this.#position.partialLsn !== null;
+  }
+
+  /**
+   * What can be applied now: every whole transaction, else a slice of the open one when it is large.
+   * @param wantsPosition take an advance of the position also when no change came with it.
+   */
+  take(wantsPosition: boolean): Batch | null {
+    if (this.#done.length > 0 || (this.#advanced && wantsPosition) || this.#doneMessages > IDLE_MESSAGES) {
+      const batch: Batch = {
+        changes: this.#done,
+        position: this.#position,
+        xids: this.#doneXids,
+        commitTimeUs: this.#commitTimeUs,
+        messages: this.#doneMessages,
+        bytes: this.#doneBytes,
+      };
+      this.#done = [];
+      this.#doneXids = [];
+      this.#doneMessages = this.#doneBytes = 0;
+      this.#commitTimeUs = null;
+      this.#advanced = false;
+      return batch;
+    }
+    return this.#openBytes >= this.#sliceBytes ? this.#takeSlice() : null;
+  }
+
+  #takeSlice(): Batch | null {
+    const open = this.#open;
+    if (!open) return null;
+    open.passed += open.changes.length;
+    if (open.changes.length > 0) this.#position = { lsn: this.#position.lsn, partialLsn: open.finalLsn, partialChanges: open.passed };
+    const batch: Batch = {
+      changes: open.changes,
+      position: this.#position,
+      xids: open.changes.length > 0 ? [open.xid] : [],
+      commitTimeUs: null,
+      messages: this.#openMessages,
+      bytes: this.#openBytes,
+    };
+    open.changes = [];
+    this.#openMessages = this.#openBytes = 0;
+    return batch;
+  }
+
+  #begin({ finalLsn, xid }: Extract<WalMessage, { kind: 'begin' }>): void {
+    invariant(!this.#open, 'a transaction of the change stream begins inside another');
+    const { lsn, partialLsn, partialChanges } = this.#position;
+    const skip = finalLsn < lsn ? Infinity : finalLsn === partialLsn ? partialChanges : 0;
+    invariant(
+      partialLsn === null || finalLsn <= partialLsn,
+      'the change stream passed a transaction that is applied in part without resending it',
+      `applied in part: ${partialLsn}, sent: ${finalLsn}`,
+    );
+    this.#open = { finalLsn, xid, changes: [], passed: skip === Infinity ? 0 : skip, skip, touched: skip > 0 && skip !== Infinity };
+  }
+
+  #change(message: Extract<WalMessage, { kind: 'insert' | 'update' | 'delete' | 'truncate' }>): void {
+    const open = this.#open;
+    invariant(open, 'a change of the change stream lies outside of a transaction');
+    if (open.skip > 0) {
+      open.skip--;
+      return;
+    }
+    open.touched = true;
+    open.changes.push({ ...message, xid: open.xid });
+  }
+
+  #commit({ endLsn, commitLsn, commitTimeUs }: Extract<WalMessage, { kind: 'commit' }>): void {
+    const open = this.#open;
+    invariant(open && open.finalLsn === commitLsn, 'a transaction of the change stream ends that did not begin');
+    this.#open = null;
+    for (const change of open.changes) this.#done.push(change);
+    this.#close();
+    if (open.skip === Infinity) return; // applied before
+    invariant(open.skip === 0, 'a transaction that was applied in part came again with fewer changes', `${open.skip} are missing`);
+    if (open.touched) {
+      this.#doneXids.push(open.xid);
+      this.#commitTimeUs = commitTimeUs;
+    }
+    this.#advance(endLsn);
+  }
+
+  /** What was read since the last commit belongs to what is done. */
+  #close(): void {
+    this.#doneMessages += this.#openMessages;
+    this.#doneBytes += this.#openBytes;
+    this.#openMessages = this.#openBytes = 0;
+  }
+
+  #advance(lsn: Lsn): void {
+    if (lsn <= this.#position.lsn && this.#position.partialLsn === null) return;
+    this.#position = { lsn, partialLsn: null, partialChanges: 0 };
+    this.#advanced = true;
+  }
+}
