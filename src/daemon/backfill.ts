@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApplierSession } from '../actions/applier-session.ts';
 import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
 import { closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
 import { GO_LIVE_KEYS, goLive, resyncUnit } from '../actions/resync.ts';
@@ -76,7 +75,7 @@ interface Pools {
 
 async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pools): Promise<void> {
   const { migration, applier, signal } = options;
-  const planned = migration.plan.units[stored.unit];
+  const planned = migration.plan.units.find(({ unit }) => unit === stored.unit);
   invariant(planned, `unit ${stored.unit} is not in the plan`);
   const leaves = applier.session.leaves.leaves.filter((leaf) => leaf.unit === stored.unit);
   const into = planned.kind === 'table' ? stagingName(migration.plan, migration.id) : { schema: migration.plan.source.schema, name: leaves[0]!.name };

@@ -29,7 +29,7 @@ const SLICE_BYTES = CREDIT.bytes / 2;
 const PUSH_MS = 200;
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
 
-export interface RunOptions extends DaemonOptions {
+export interface RunOptions extends Omit<DaemonOptions, 'table'> {
   readonly control: Client;
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;

@@ -24,8 +24,8 @@ export function canonicalKey(fields: KeyFields, canons: readonly KeyCanon[]): st
 }
 
 function canonicalField(bytes: Buffer, canon: KeyCanon): string {
-  if (canon === 'bytes') return bytes.latin1Slice();
-  if (canon === 'numeric-binary') return bytes.latin1Slice(0, 6) + bytes.latin1Slice(8); // without the display scale at 6..8
-  const text = bytes.latin1Slice();
+  if (canon === 'bytes') return bytes.toString('latin1');
+  if (canon === 'numeric-binary') return bytes.toString('latin1', 0, 6) + bytes.toString('latin1', 8); // without the display scale at 6..8
+  const text = bytes.toString('latin1');
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
 }
