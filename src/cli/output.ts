@@ -15,16 +15,25 @@ export function tell(text: string): void {
   process.stderr.write(`${redact(text)}\n`);
 }
 
-/** A line that is drawn over on a terminal, and printed once per change elsewhere. */
-export function createProgressLine(stream: NodeJS.WriteStream): { show(line: string): void; end(): void } {
+/**
+ * A line that is drawn over on a terminal. Elsewhere it is printed when it has changed, at most once per `quietMs`;
+ * the last one is printed in any case.
+ */
+export function createProgressLine(stream: NodeJS.WriteStream, quietMs = 0): { show(line: string): void; end(): void } {
   let last = '';
   let drawn = false;
+  let pending: string | null = null;
+  let printedAt = Number.NEGATIVE_INFINITY;
   return {
     show(line) {
       if (line === last) return;
       last = line;
       const text = redact(line);
       if (!stream.isTTY) {
+        const now = performance.now();
+        pending = now - printedAt < quietMs ? text : null;
+        if (pending !== null) return;
+        printedAt = now;
         stream.write(`${text}\n`);
         return;
       }
@@ -34,9 +43,9 @@ export function createProgressLine(stream: NodeJS.WriteStream): { show(line: str
       drawn = true;
     },
     end() {
-      if (drawn) stream.write('\n');
+      if (drawn || pending !== null) stream.write(`${pending ?? ''}\n`);
       drawn = false;
-      last = '';
+      pending = null;
     },
   };
 }

@@ -93,7 +93,6 @@ export const START_SETTINGS = {
     parse: parseHttpAddress,
   },
   jobs: { placeholder: 'N', help: 'copy streams (default: 2)', parse: integer(1, 64) },
-  'max-lag': { placeholder: 'SIZE', help: 'the copy waits while the change stream lags by more (default: 1GB)', parse: parseSize },
 } satisfies Record<string, Setting<unknown>>;
 
 export const CUTOVER_SETTINGS = {

@@ -16,6 +16,8 @@ import { onStopSignal } from './stop-signal.ts';
 
 const DEFAULT_HTTP = { host: '127.0.0.1', port: 9187 };
 const DEFAULT_JOBS = 2;
+/** A log file wants no line a second for ten hours. */
+const PLAIN_PROGRESS_MS = 5_000;
 
 /** `start`: checks, says what it is going to do, and runs the daemon until a signal or the migration's end. */
 export const start: Verb = async (invocation) => {
@@ -28,7 +30,7 @@ export const start: Verb = async (invocation) => {
   const http = settings.http === undefined ? DEFAULT_HTTP : settings.http;
   const jobs = settings.jobs ?? DEFAULT_JOBS;
   if (!invocation.json) print(announcement(session, table, options, jobs, http));
-  const progress = createProgressLine(process.stdout);
+  const progress = createProgressLine(process.stdout, PLAIN_PROGRESS_MS);
   const stop = onStopSignal();
   try {
     await runDaemon({
