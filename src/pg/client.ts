@@ -1,0 +1,133 @@
+import pg from 'pg';
+import { MigratorError } from '../errors.ts';
+import { loadSql } from '../sql/load.ts';
+import { describeConnection, type ConnectionSettings } from './connection.ts';
+
+/** A session of the driver. Its int8, numeric and xid8 values are strings. */
+export type Client = pg.Client;
+
+export interface SessionOptions {
+  readonly applicationName: string;
+  readonly lockTimeoutMs?: number;
+  readonly statementTimeoutMs?: number;
+}
+
+/** What the driver says when a server answers `N` to the request for TLS; it gives the error no code. */
+const NO_TLS = 'The server does not support SSL connections';
+
+/**
+ * Connects and pins the session's settings (sql/session/pin.sql), so that values read alike whatever a role or database has set.
+ * A dropped connection rejects the queries under way and the later ones; it never crashes the process.
+ */
+export async function connect(settings: ConnectionSettings, options: SessionOptions): Promise<Client> {
+  const client = await open(settings, options.applicationName);
+  try {
+    const { lockTimeoutMs = 0, statementTimeoutMs = 0 } = options;
+    await client.query({ text: loadSql('session/pin'), values: [String(lockTimeoutMs), String(statementTimeoutMs)] });
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw toMigratorError(error, `preparing a session on ${describeConnection(settings)}`);
+  }
+}
+
+async function open(settings: ConnectionSettings, applicationName: string): Promise<Client> {
+  const { clientConfig } = settings;
+  const client = new pg.Client({
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
+    ...clientConfig,
+    application_name: applicationName,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    if (settings.tlsOptional === true && clientConfig.ssl !== false && error instanceof Error && error.message === NO_TLS) {
+      clientConfig.ssl = false; // sslmode=prefer: the server's answer holds for every later session, the replication's too
+      return open(settings, applicationName);
+    }
+    throw toMigratorError(error, `connecting to ${describeConnection(settings)}`);
+  }
+}
+
+/** Runs `use` on a session of its own and ends the session always. */
+export async function withClient<T>(
+  settings: ConnectionSettings,
+  options: SessionOptions,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(settings, options);
+  try {
+    return await use(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Commits what `use` did, or rolls it back and throws what `use` threw, whatever becomes of the rollback. */
+export async function inTransaction<T>(client: Client, use: () => Promise<T>, begin = 'begin'): Promise<T> {
+  await client.query(begin);
+  try {
+    const result = await use();
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The server's SQLSTATE, also through the errors that wrap it; undefined for errors that no server sent. */
+export function sqlState(error: unknown): string | undefined {
+  for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
+    if (current instanceof pg.DatabaseError && current.code !== undefined) return current.code;
+  }
+  return undefined;
+}
+
+/** Wraps what the driver threw as POSTGRES, with the SQLSTATE in the detail. An error of our own passes unchanged. */
+export function toMigratorError(error: unknown, context: string): MigratorError {
+  if (error instanceof MigratorError) return error;
+  const message = `${context}: ${messageOf(error)}`;
+  if (!(error instanceof pg.DatabaseError))
+    return new MigratorError('POSTGRES', message, { detail: systemCode(error), hint: hintFor(systemCode(error)), cause: error });
+  const detail = [`SQLSTATE ${error.code ?? 'unknown'}`, error.detail, error.where]
+    .filter((part) => part !== undefined && part !== '')
+    .join('; ');
+  return new MigratorError('POSTGRES', message, { detail, hint: error.hint ?? hintFor(error.code), cause: error });
+}
+
+/** Node tries every address of a name; the error of all of them has no message of its own. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  if (error instanceof Error) return error.message;
+  return String(error);
+}
+
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function hintFor(code: string | undefined): string | undefined {
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return 'is the server running there? Check host and port of --database-url';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return "the host's name does not resolve: check --database-url";
+    case '28P01':
+      return 'give the password in PGPASSWORD or in ~/.pgpass';
+    case '28000':
+      return 'pg_hba.conf does not let this role in from here, or not without TLS (sslmode)';
+    case '3D000':
+      return 'the database does not exist: check --database-url';
+    case '53300':
+      return 'raise max_connections, or end idle sessions';
+    default:
+      return undefined;
+  }
+}
