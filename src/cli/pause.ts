@@ -23,9 +23,10 @@ async function setCopying(invocation: Parameters<Verb>[0], verb: 'pause' | 'resu
     if (outcome?.ok === false) throw outcomeError(outcome);
     if (!outcome) await setPaused(client, migration.id, paused);
     if (invocation.json) printJson({ migration: migration.id, source: migration.source, paused, daemon: outcome !== null });
+    else if (outcome) print(`The copy of ${migration.source} ${paused ? 'is paused; changes are still followed' : 'goes on'}.`);
     else
       print(
-        `The copy of ${migration.source} ${paused ? 'is paused; changes are still followed' : 'goes on'}${outcome ? '' : ' once a daemon runs'}.`,
+        `No daemon runs for ${migration.source}; the next one ${paused ? 'only follows the changes until: partitioner resume' : 'goes on with the copy'}.`,
       );
   });
   return 0;

@@ -1,5 +1,5 @@
-/** Up to the last `@` of the word: a password with an unescaped `@` or `/` must not show its tail. */
-const URL_PASSWORD = /\b(postgres(?:ql)?:\/\/[^\s:/@"']*):[^\s"']*@/gi;
+/** Up to the last `@` of the word: a password with an unescaped `@` or `/` must not show its tail. `PASSWORD` is a hint's placeholder. */
+const URL_PASSWORD = /\b(postgres(?:ql)?:\/\/[^\s:/@"']*):(?!PASSWORD@)[^\s"']*@/gi;
 const URL_PARAMETER = /([?&](?:ssl)?password=)[^\s&"']*/gi;
 
 /**

@@ -20,7 +20,9 @@ export interface Session {
 /** Reads the configuration file and resolves the connection. Contacts nothing. */
 export function openSession(invocation: Invocation): Session {
   if (invocation.config !== undefined && !existsSync(invocation.config)) {
-    throw new MigratorError('USAGE', `the configuration file ${invocation.config} does not exist`, { hint: 'partitioner --help shows an example of one' });
+    throw new MigratorError('USAGE', `the configuration file ${invocation.config} does not exist`, {
+      hint: 'partitioner --help shows an example of one',
+    });
   }
   const config = invocation.config === undefined ? null : loadConfig(invocation.config);
   const global = settingsFor(config, undefined, invocation.settings);

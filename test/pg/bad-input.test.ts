@@ -15,7 +15,10 @@ const ENVIRONMENT = { PATH: process.env.PATH, HOME: '/nonexistent', PGHOST: '127
 
 function partitioner(args: readonly string[]): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
+      env: ENVIRONMENT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
@@ -48,7 +51,12 @@ describe('bad input gets one clear error', () => {
     ['two tables', 'check a b --range c', "too many arguments for 'check'. Expected 1 argument but got 2.", ''],
     ['no table', 'check --range c', 'missing argument TABLE', 'name it (app.events)'],
     ['no table to cut over', 'cutover', 'missing argument TABLE', 'name it (app.events)'],
-    ['no column', 'check app.events', 'missing --range: the column that app.events is to be partitioned by', 'partitioner check app.events --range created_at --every month'],
+    [
+      'no column',
+      'check app.events',
+      'missing --range: the column that app.events is to be partitioned by',
+      'partitioner check app.events --range created_at --every month',
+    ],
     ['a bad duration', 'cutover a --lock-timeout 5', '--lock-timeout: "5" is no duration', ''],
     ['a duration of nothing', 'cutover a --max-lock-hold 0s', '--max-lock-hold: "0s" is less than 1ms', ''],
     ['a bad size', 'start a --range c --chunk-size 64', '--chunk-size: "64" is no size', ''],
@@ -60,7 +68,12 @@ describe('bad input gets one clear error', () => {
     ['HASH', 'start a --hash id --modulus 8', 'partitioning by HASH is not there yet', ''],
     ['a DEFAULT partition', 'plan a --range c --default-partition', 'a DEFAULT partition is not there yet', ''],
     ['a rehearsal', 'cutover a --dry-run', 'rehearsing the cutover is not there yet', ''],
-    ['a configuration file that is not there', 'status --config /nonexistent.yaml', 'the configuration file /nonexistent.yaml does not exist', ''],
+    [
+      'a configuration file that is not there',
+      'status --config /nonexistent.yaml',
+      'the configuration file /nonexistent.yaml does not exist',
+      '',
+    ],
     ['a URL that is none', 'status --database-url nonsense', '', ''],
     ['a URL of another database', 'status --database-url mysql://u:secret@h/d', '', ''],
   ])('%s: %s', async (_case, args, message, hint) => {
@@ -79,7 +92,11 @@ describe('bad input gets one clear error', () => {
 
   it('a typo in the configuration file is named with key, file, line and the key that was meant', async () => {
     const config = file('typo.yaml', 'jobs: 2\ntables:\n  - { table: app.events, range: created_at, evry: month }\n');
-    expect(await partitioner(['check', '--config', config])).toEqual({ code: 1, stdout: '', stderr: `error: unknown key "evry" in ${config} line 3\nhint: did you mean "every"?\n` });
+    expect(await partitioner(['check', '--config', config])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `error: unknown key "evry" in ${config} line 3\nhint: did you mean "every"?\n`,
+    });
   });
 
   it('start takes one table', async () => {
@@ -100,10 +117,16 @@ describe('bad input gets one clear error', () => {
 describe('a password on the command line', () => {
   it.runIf(process.platform === 'linux')('does not stay in the process title', async () => {
     // The address is of a network that answers nobody, so that the process lives while we look.
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'status', '--database-url', 'postgres://u:secret@192.0.2.1/d'], { env: ENVIRONMENT, stdio: 'ignore' });
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', 'src/cli/main.ts', 'status', '--database-url', 'postgres://u:secret@192.0.2.1/d'],
+      { env: ENVIRONMENT, stdio: 'ignore' },
+    );
     const ended = new Promise((resolve) => child.on('close', resolve));
     try {
-      await expect.poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').replaceAll('\0', ''), { timeout: 10_000 }).toBe('partitioner status');
+      await expect
+        .poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').replaceAll('\0', ''), { timeout: 10_000 })
+        .toBe('partitioner status');
     } finally {
       child.kill('SIGKILL');
       await ended;
@@ -116,7 +139,8 @@ describe('help', () => {
     const run = await partitioner(['--help']);
     expect(run).toMatchObject({ code: 0, stderr: '' });
     for (const word of ['Five steps:', 'Examples:', 'Exit codes:', 'partitioner cutover']) expect(run.stdout).toContain(word);
-    for (const later of ['throttle', 'verify', 'rollback', 'maintain', 'archive', '--dry-run', '--hash']) expect(run.stdout).not.toContain(later);
+    for (const later of ['throttle', 'verify', 'rollback', 'maintain', 'archive', '--dry-run', '--hash'])
+      expect(run.stdout).not.toContain(later);
   });
 
   it('is what no arguments lead to', async () => {

@@ -115,5 +115,6 @@ describe('passwords', () => {
     ['{"url":"postgres://u:x@h/d","to":"a@b"}', '{"url":"postgres://u:***@h/d","to":"a@b"}'],
     ["check (password = 'x')", "check (password = 'x')"],
     ['postgres://u@h/d', 'postgres://u@h/d'],
+    ['postgres://USER:PASSWORD@HOST/d', 'postgres://USER:PASSWORD@HOST/d'],
   ])('%s is printed as %s', (text, printed) => expect(redact(text)).toBe(printed));
 });
