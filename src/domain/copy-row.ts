@@ -66,7 +66,11 @@ export class CopyBuffer {
     let column = 0;
     let at = 2;
     for (const position of positions) {
-      invariant(position < columns, 'a tuple of the change stream has fewer columns than are copied', `column ${position + 1} of ${columns}`);
+      invariant(
+        position < columns,
+        'a tuple of the change stream has fewer columns than are copied',
+        `column ${position + 1} of ${columns}`,
+      );
       if (position < column) {
         // The COPY's order is not the tuple's: walk again from its beginning.
         column = 0;
@@ -77,7 +81,11 @@ export class CopyBuffer {
       const kind = tuple[at]!;
       if (kind === NULL) this.appendNull();
       else {
-        invariant(kind === BINARY, 'a row is to be copied that lacks a binary value', `column ${position + 1} is of kind ${String.fromCharCode(kind)}`);
+        invariant(
+          kind === BINARY,
+          'a row is to be copied that lacks a binary value',
+          `column ${position + 1} is of kind ${String.fromCharCode(kind)}`,
+        );
         // Length and bytes stand in the tuple as COPY wants them.
         this.#reserve(end - at - 1);
         this.#bytes(tuple, at + 1, end);

@@ -58,7 +58,8 @@ export function decodePgoutput(data: Buffer, start = 0, end: number = data.lengt
     return decode(data, start, end, text);
   } catch (cause) {
     // Reading past the end of a Buffer is node's RangeError.
-    if (cause instanceof RangeError) throw new MigratorError('DEFECT', 'a message of the change stream is too short', { detail: describe(data, start, end), cause });
+    if (cause instanceof RangeError)
+      throw new MigratorError('DEFECT', 'a message of the change stream is too short', { detail: describe(data, start, end), cause });
     throw cause;
   }
 }
@@ -72,11 +73,21 @@ function decode(data: Buffer, start: number, end: number, text: DecodeText): Wal
     case 0x44: {
       // D
       const kind = data[start + 5] === 0x4f ? 'O' : 'K';
-      return { kind: 'delete', oid: data.readUInt32BE(start + 1), old: lastTuple(data, start, start + 5, kind === 'O' ? 0x4f : 0x4b, end), oldKind: kind };
+      return {
+        kind: 'delete',
+        oid: data.readUInt32BE(start + 1),
+        old: lastTuple(data, start, start + 5, kind === 'O' ? 0x4f : 0x4b, end),
+        oldKind: kind,
+      };
     }
     case 0x42: // B
       fits(data, start, end, start + 21);
-      return { kind: 'begin', finalLsn: data.readBigUInt64BE(start + 1), commitTimeUs: data.readBigInt64BE(start + 9), xid: data.readUInt32BE(start + 17) };
+      return {
+        kind: 'begin',
+        finalLsn: data.readBigUInt64BE(start + 1),
+        commitTimeUs: data.readBigInt64BE(start + 9),
+        xid: data.readUInt32BE(start + 17),
+      };
     case 0x43: // C, with a byte of flags that has no meaning yet
       fits(data, start, end, start + 26);
       return {
@@ -153,7 +164,12 @@ function decodeRelation(data: Buffer, start: number, end: number, text: DecodeTe
   const columns: RelationColumn[] = [];
   for (let count = data.readUInt16BE(name.end + 1); count > 0; count--) {
     const column = cstring(data, at + 1, end, text);
-    columns.push({ name: column.text, typeOid: data.readUInt32BE(column.end), typmod: data.readInt32BE(column.end + 4), isKey: data[at] === 1 });
+    columns.push({
+      name: column.text,
+      typeOid: data.readUInt32BE(column.end),
+      typmod: data.readInt32BE(column.end + 4),
+      isKey: data[at] === 1,
+    });
     at = column.end + 8;
   }
   fits(data, start, end, at);
@@ -200,7 +216,9 @@ function fits(data: Buffer, start: number, end: number, at: number): void {
 }
 
 function misfit(data: Buffer, start: number, end: number): MigratorError {
-  return new MigratorError('DEFECT', 'a message of the change stream does not end where its fields do', { detail: describe(data, start, end) });
+  return new MigratorError('DEFECT', 'a message of the change stream does not end where its fields do', {
+    detail: describe(data, start, end),
+  });
 }
 
 /** Without the content, which may be a person's data. */

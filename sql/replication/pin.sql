@@ -1,0 +1,14 @@
+-- Pins on the walsender what changes how the output plugin renders a value as text: a role or the database may have set any of it otherwise.
+-- Binary values depend on none of them.
+select
+  set_config('TimeZone', 'UTC', false),
+  set_config('DateStyle', 'ISO, YMD', false),
+  set_config('IntervalStyle', 'postgres', false),
+  set_config('extra_float_digits', '3', false),
+  set_config('bytea_output', 'hex', false),
+  set_config('lc_monetary', 'C', false),
+  set_config('search_path', '', false),
+  set_config('statement_timeout', '0', false),
+  set_config('lock_timeout', '0', false),
+  set_config('idle_session_timeout', '0', false),
+  set_config('client_min_messages', 'warning', false);

@@ -1,0 +1,366 @@
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import { LogicalReplicationService } from 'pg-logical-replication';
+import { quoteIdent, quoteLiteral } from '../domain/identifier.ts';
+import { formatLsn, laterLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
+import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgoutput.ts';
+import { MigratorError } from '../errors.ts';
+import { loadSql } from '../sql/load.ts';
+import { sqlState, toMigratorError } from './client.ts';
+import type { ConnectionSettings } from './connection.ts';
+import { textDecoderFor } from './encoding.ts';
+
+/** One thing that the walsender sent. */
+export type ReplicationEvent =
+  /** `bytes` is what the message holds of the credit: its size and that of the objects around it. */
+  | { readonly kind: 'wal'; readonly message: WalMessage; readonly bytes: number }
+  /** Everything that committed before `walEnd` has been sent. Outside of a transaction it may be confirmed, or the slot keeps WAL that only others wrote. */
+  | { readonly kind: 'keepalive'; readonly walEnd: Lsn };
+
+export interface WalReceiverOptions {
+  readonly settings: ConnectionSettings;
+  readonly slotName: string;
+  readonly publicationName: string;
+  /** Values in binary where their type has a send function. */
+  readonly binary: boolean;
+  /** Where the target stands: transactions that committed before are not sent again. 0 means where the slot stands. */
+  readonly startLsn: Lsn;
+  /** How much may be out and not released before the socket is paused. One read of the socket may go beyond it. */
+  readonly credit: { readonly messages: number; readonly bytes: number };
+  /** The server's encoding: then text passes unconverted. */
+  readonly clientEncoding: string;
+  /**
+   * none: skip what was written under any replication origin (PostgreSQL 16 and newer, ignored before). Only for a
+   * source that is not itself fed by a subscription: its changes carry an origin too.
+   */
+  readonly origin?: 'any' | 'none';
+  /** How long to wait for a slot that is still active after its last reader stopped. */
+  readonly slotWaitMs?: number;
+  readonly log: ReplicationLog;
+}
+
+export interface ReplicationLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface WalSink {
+  /** All events of one read of the socket. Must not throw. */
+  events(events: ReplicationEvent[]): void;
+  /** At most once, nothing follows. */
+  failed(error: MigratorError): void;
+}
+
+/** Messages are copied together into buffers of this size: the parser of the driver reuses its own. */
+const SLAB_BYTES = 256 << 10;
+/** Larger messages get a buffer of their own, so that a slab wastes little at its end. */
+const SLAB_SHARE = SLAB_BYTES / 4;
+/** Heap of an event, its message and the tuple's view, measured. */
+const EVENT_BYTES = 256;
+const MAX_FEEDBACK_MS = 10_000;
+const MIN_FEEDBACK_MS = 100;
+const SLOT_WAIT_MS = 10_000;
+const CLOSE_MS = 1_000;
+
+/** The driver's own, which its types hide. */
+interface WireConnection {
+  readonly stream: Socket;
+  end(): void;
+  removeAllListeners(event: string): void;
+}
+
+type Walsender = pg.Client & { readonly connection: WireConnection };
+
+interface SlotRow {
+  readonly slot_name: string;
+  readonly database: string | null;
+  readonly plugin: string | null;
+  readonly active_pid: number | null;
+  readonly confirmed_flush_lsn: string | null;
+  readonly wal_status: string | null;
+}
+
+/**
+ * Receives a slot's change stream over one connection; the only place that knows pg-logical-replication. What it makes up for:
+ * - the service confirms what it received, on a timer and on request plus one: its timer is off, and it is told the position minus one;
+ * - it answers no keepalive while the socket is paused: an own timer repeats the confirmed position;
+ * - the bytes it hands out are overwritten by later reads: each message is copied;
+ * - it neither waits for a slot that is still active nor bounds what it emits.
+ */
+export class WalReceiver {
+  readonly #options: WalReceiverOptions;
+  readonly #sink: WalSink;
+  readonly #service: LogicalReplicationService;
+  readonly #text: DecodeText;
+  #connection: WireConnection | null = null;
+  #subscription: Promise<unknown> = Promise.resolve();
+  #feedback: NodeJS.Timeout | null = null;
+  #feedbackMs = MAX_FEEDBACK_MS;
+  /** What was confirmed, or applied before: never more than the caller said, never behind what the slot was told before. */
+  #confirmed: Lsn;
+  #streaming = false;
+  #stopped = false;
+  #closed: Promise<void> | null = null;
+  #slab = Buffer.alloc(0);
+  #slabUsed = 0;
+  #events: ReplicationEvent[] = [];
+  #heldMessages = 0;
+  #heldBytes = 0;
+  #paused = false;
+
+  constructor(options: WalReceiverOptions, sink: WalSink) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#text = textDecoderFor(options.clientEncoding);
+    this.#confirmed = options.startLsn;
+    const config = {
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 30_000,
+      ...options.settings.clientConfig,
+      application_name: 'partitioner walsender',
+    };
+    this.#service = new LogicalReplicationService(config, { acknowledge: { auto: false, timeoutSeconds: 0 } });
+  }
+
+  /** Connects and streams; what fails is told to the sink. */
+  start(): void {
+    const service = this.#service;
+    service.on('start', () => {
+      this.#streaming = true;
+      this.#sendFeedback();
+      this.#feedback = setInterval(() => {
+        this.#sendFeedback();
+      }, this.#feedbackMs);
+    });
+    service.on('heartbeat', (lsn, _timestamp, wantsReply) => {
+      if (wantsReply) this.#sendFeedback();
+      this.#keepalive(parseLsn(lsn));
+    });
+    service.on('error', (error) => {
+      this.#fail(error);
+    });
+    const plugin = {
+      name: 'pgoutput',
+      options: {},
+      start: (client: pg.Client) => this.#startStreaming(client as Walsender),
+      parse: (chunk: Buffer) => {
+        this.#receive(chunk);
+      },
+    };
+    this.#subscription = service.subscribe(plugin, this.#options.slotName, formatLsn(this.#options.startLsn)).then(
+      () => {
+        this.#fail(new MigratorError('POSTGRES', `the server ended the change stream of slot "${this.#options.slotName}"`));
+      },
+      (error: unknown) => {
+        this.#fail(error);
+      },
+    );
+  }
+
+  release(messages: number, bytes: number): void {
+    this.#heldMessages -= messages;
+    this.#heldBytes -= bytes;
+    const { credit } = this.#options;
+    if (!this.#paused || this.#heldMessages >= credit.messages || this.#heldBytes >= credit.bytes) return;
+    this.#paused = false;
+    if (!this.#stopped) this.#connection?.stream.resume();
+  }
+
+  confirm(lsn: Lsn): void {
+    if (lsn <= this.#confirmed) return;
+    this.#confirmed = lsn;
+    this.#sendFeedback();
+  }
+
+  /** Closes the connection. Nothing is emitted from now on. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return;
+    void this.stop();
+    this.#sink.failed(explain(error, this.#options.slotName));
+  }
+
+  async #close(): Promise<void> {
+    if (this.#feedback) clearInterval(this.#feedback);
+    this.#events = [];
+    const service = this.#service;
+    const connection = this.#connection;
+    if (connection && this.#streaming) {
+      // Terminate, not the driver's end(): that resets a connection on which a query runs, and the last confirmation with it. The socket is read
+      // on, else the server's close would not be seen; in the midst of a large transaction the server does not listen, hence the limit.
+      await new Promise<void>((resolve) => {
+        const { stream } = connection;
+        const timer = setTimeout(resolve, CLOSE_MS);
+        stream.once('close', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+        if (stream.destroyed) stream.emit('close');
+        connection.removeAllListeners('copyData');
+        connection.end();
+        stream.resume();
+      });
+    }
+    await service.stop().catch(() => undefined);
+    await this.#subscription;
+    await service.destroy().catch(() => undefined); // stop() may have come before the connection was there
+  }
+
+  async #startStreaming(client: Walsender): Promise<void> {
+    const { slotName, publicationName, binary, startLsn, clientEncoding, origin = 'any' } = this.#options;
+    this.#connection = client.connection;
+    await client.query(withoutComments(loadSql('replication/pin')));
+    await client.query(`set client_encoding to ${quoteLiteral(clientEncoding)}`);
+    const { rows } = await client.query<{ timeout_ms: number; version: number }>(withoutComments(loadSql('replication/sender-settings')));
+    const { timeout_ms: timeoutMs, version } = rows[0]!;
+    if (timeoutMs > 0) this.#feedbackMs = Math.min(MAX_FEEDBACK_MS, Math.max(MIN_FEEDBACK_MS, Math.floor(timeoutMs * 0.6)));
+    const confirmed = await this.#checkSlot(client);
+    this.#confirmed = laterLsn(this.#confirmed, confirmed);
+    const parameters = [
+      `proto_version '1'`,
+      `publication_names ${quoteLiteral(quoteIdent(publicationName))}`,
+      `binary '${binary}'`,
+      `messages 'true'`,
+      ...(origin === 'none' && version >= 160_000 ? [`origin 'none'`] : []),
+    ];
+    const command = `START_REPLICATION SLOT ${quoteIdent(slotName)} LOGICAL ${formatLsn(startLsn)} (${parameters.join(', ')})`;
+    // The driver's parser was there first, so this listener sees that a read is over.
+    client.connection.stream.on('data', () => {
+      this.#flush();
+    });
+    await this.#whenFree(client, () => client.query(command));
+  }
+
+  /** Runs START_REPLICATION, which ends with the stream, and waits while the slot has another reader: it stays active for a moment after one has gone. */
+  async #whenFree(client: Walsender, start: () => Promise<unknown>): Promise<void> {
+    const { slotName, slotWaitMs = SLOT_WAIT_MS, log } = this.#options;
+    const deadline = performance.now() + slotWaitMs;
+    for (let delayMs = 25; ; delayMs = Math.min(delayMs * 2, 500)) {
+      try {
+        await start();
+        return;
+      } catch (error) {
+        if (this.#stopped || sqlState(error) !== '55006') throw error;
+        const pid = (await listSlots(client)).find(({ slot_name: name }) => name === slotName)?.active_pid ?? null;
+        if (performance.now() + delayMs > deadline) {
+          throw new MigratorError(
+            'POSTGRES',
+            `slot "${slotName}" is read by another process${pid === null ? '' : ` (pid ${pid})`}, for ${slotWaitMs} ms and longer`,
+            {
+              detail: 'SQLSTATE 55006',
+              hint:
+                pid === null
+                  ? 'start again'
+                  : `stop that reader, a second daemon for instance; a dead one goes after wal_sender_timeout, or with: select pg_terminate_backend(${pid})`,
+              cause: error,
+            },
+          );
+        }
+        if (delayMs === 25) log.info({ slot: slotName, pid }, 'waiting for the slot: it is still active');
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        if (this.#stopped) throw error;
+      }
+    }
+  }
+
+  /** What the slot was told. Throws SLOT_LOST when it cannot serve from the start position. */
+  async #checkSlot(client: Walsender): Promise<Lsn> {
+    const { slotName, startLsn } = this.#options;
+    const slot = (await listSlots(client)).find(({ slot_name: name }) => name === slotName);
+    if (!slot) throw slotLost(slotName, 'there is no slot of this name');
+    if (slot.plugin !== 'pgoutput') throw slotLost(slotName, `its plugin is ${slot.plugin ?? 'none: it is a physical slot'}, not pgoutput`);
+    if (slot.wal_status === 'lost') throw slotLost(slotName, 'the WAL that it needs was removed (max_slot_wal_keep_size)');
+    const confirmed = slot.confirmed_flush_lsn === null ? 0n : parseLsn(slot.confirmed_flush_lsn);
+    if (startLsn !== 0n && confirmed > startLsn)
+      throw slotLost(slotName, `it stands at ${formatLsn(confirmed)}, past the applied position ${formatLsn(startLsn)}`);
+    return confirmed;
+  }
+
+  /** The service adds one to what it is told: it means the last byte, PostgreSQL the one after. */
+  #sendFeedback(): void {
+    if (!this.#streaming || this.#stopped || this.#confirmed === 0n) return;
+    this.#service.acknowledge(formatLsn(this.#confirmed - 1n)).catch((error: unknown) => {
+      this.#fail(error);
+    });
+  }
+
+  #keepalive(walEnd: Lsn): void {
+    const last = this.#events.length - 1;
+    if (this.#events[last]?.kind === 'keepalive') this.#events[last] = { kind: 'keepalive', walEnd };
+    else this.#events.push({ kind: 'keepalive', walEnd });
+  }
+
+  /** Runs inside the socket's data event: nothing may be thrown from here. */
+  #receive(chunk: Buffer): void {
+    if (this.#stopped) return;
+    const { length } = chunk;
+    try {
+      let data: Buffer;
+      let start = 0;
+      if (length > SLAB_SHARE) {
+        data = Buffer.allocUnsafeSlow(length);
+      } else {
+        if (this.#slabUsed + length > this.#slab.length) {
+          this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+          this.#slabUsed = 0;
+        }
+        data = this.#slab;
+        start = this.#slabUsed;
+        this.#slabUsed += length;
+      }
+      chunk.copy(data, start);
+      const bytes = length + EVENT_BYTES;
+      this.#events.push({ kind: 'wal', message: decodePgoutput(data, start, start + length, this.#text), bytes });
+      this.#heldMessages++;
+      this.#heldBytes += bytes;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #flush(): void {
+    const { credit } = this.#options;
+    if (this.#stopped || this.#events.length === 0) return;
+    const events = this.#events;
+    this.#events = [];
+    if (this.#heldMessages >= credit.messages || this.#heldBytes >= credit.bytes) {
+      this.#paused = true;
+      this.#connection?.stream.pause();
+    }
+    this.#sink.events(events);
+  }
+}
+
+async function listSlots(client: pg.Client): Promise<SlotRow[]> {
+  return (await client.query<SlotRow>(withoutComments(loadSql('replication/list-slots')))).rows;
+}
+
+/** A walsender before PostgreSQL 15 takes no comment at the beginning of a statement. */
+function withoutComments(sql: string): string {
+  return sql.replace(/^--.*\n/gm, '');
+}
+
+function explain(error: unknown, slotName: string): MigratorError {
+  const wrapped = toMigratorError(error, `reading slot "${slotName}"`);
+  switch (sqlState(error)) {
+    case '42704': // the slot or the publication is not there, as of the WAL that is decoded
+    case '55000': // the slot was invalidated, or is not of this database
+    case '58P01': // a WAL file was removed
+      return slotLost(slotName, wrapped.message, error);
+    default:
+      return wrapped;
+  }
+}
+
+function slotLost(slotName: string, detail: string, cause?: unknown): MigratorError {
+  return new MigratorError('SLOT_LOST', `slot "${slotName}" cannot go on: changes may be missing`, {
+    detail,
+    hint: 'partitioner abort TABLE, then partitioner start TABLE again: the source is untouched',
+    cause,
+  });
+}
