@@ -95,10 +95,7 @@ export const mergeDirect: Merge = async (session, net, isLive, allLive) => {
   }
   if (copiesAsIs && stage.inserts.length > 0) {
     const buffer = new CopyBuffer();
-    for (const { tuple } of stage.inserts) {
-      buffer.beginRow(layout!.positions.length);
-      appendTuple(buffer, tuple, layout!.positions);
-    }
+    for (const { tuple } of stage.inserts) buffer.appendTuple(tuple, layout!.positions);
     const rows = await copyIn(client, sql.copyTarget, buffer.take());
     invariant(rows === stage.inserts.length, 'an insert of the change stream was not written', `${rows} of ${stage.inserts.length}`);
   } else if (inserted.length > 0) await client.query(sql.insertStaged, [inserted]);
