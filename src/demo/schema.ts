@@ -36,7 +36,9 @@ export async function fillDemoTable(
   { rows, signal, onProgress }: { rows: number; signal: AbortSignal; onProgress: (rows: number) => void },
 ): Promise<DemoSpan> {
   const [client] = clients;
-  const { rows: limits } = await client!.query<{ begin: string; end: string }>(`select (now() - interval '2 years')::text as begin, now()::text as end`);
+  const { rows: limits } = await client!.query<{ begin: string; end: string }>(
+    `select (now() - interval '2 years')::text as begin, now()::text as end`,
+  );
   const { begin, end } = limits[0]!;
   const sql = `insert into ${DEMO_TABLE} (id, ${FILLED_COLUMNS.map(({ name }) => name).join(', ')})
     select i, ${FILLED_COLUMNS.map(({ fill }) => fill).join(', ')}

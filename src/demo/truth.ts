@@ -85,7 +85,10 @@ export async function compareWithTruth(client: Client, table: QualifiedName, bas
   const given = readRows(baseline, 'select id::text, revision::text, digest from public.baseline b order by b.id');
   let next = await nextRow(given);
   let previous = 0;
-  for await (const row of readRows(client, `select e.id::text, e.revision::text, md5(e::text) as digest from ${quoteName(table)} e order by e.id`)) {
+  for await (const row of readRows(
+    client,
+    `select e.id::text, e.revision::text, md5(e::text) as digest from ${quoteName(table)} e order by e.id`,
+  )) {
     rows++;
     if (row.id === previous) {
       differs('doubled', row.id);

@@ -71,7 +71,9 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   const stopping = new AbortController();
   const stats = { inserted: 0, updated: 0, deleted: 0, failed: 0, longestMs: 0, failures: [] as string[] };
   const clients = await Promise.all(Array.from({ length: options.connections }, () => openSession(options.settings)));
-  const running = clients.map((client, index) => run({ ...options, client, index, stats, signal: stopping.signal, keys: new KeySpace(options, index) }));
+  const running = clients.map((client, index) =>
+    run({ ...options, client, index, stats, signal: stopping.signal, keys: new KeySpace(options, index) }),
+  );
   return {
     stats: () => ({ ...stats, failures: [...stats.failures] }),
     resetLongest: () => {
@@ -114,7 +116,9 @@ class KeySpace {
     for (let attempt = 0; attempt < 20; attempt++) {
       const own = this.#inserted.length > 0 && Math.random() < 1 / 3;
       const slots = Math.ceil(rows / connections);
-      const id = own ? this.#inserted[Math.floor(Math.random() * this.#inserted.length)]! : 1 + this.#index + connections * Math.floor(Math.random() * slots);
+      const id = own
+        ? this.#inserted[Math.floor(Math.random() * this.#inserted.length)]!
+        : 1 + this.#index + connections * Math.floor(Math.random() * slots);
       if ((own || (id > 1 && id <= rows)) && truth.get(id) !== null && !taken.has(id)) return id;
     }
     return null;
@@ -157,7 +161,8 @@ async function run(session: Session): Promise<void> {
       else await transaction(session, changes, Math.random() < 0.2);
     } catch (error) {
       session.stats.failed++;
-      if (session.stats.failures.length < MAX_FAILURES) session.stats.failures.push(`${sqlState(error) ?? ''} ${(error as Error).message}`.trim());
+      if (session.stats.failures.length < MAX_FAILURES)
+        session.stats.failures.push(`${sqlState(error) ?? ''} ${(error as Error).message}`.trim());
       // Without its connection it can only fail on.
       if (sqlState(error) === undefined && !(error instanceof UnexpectedRows)) return;
     }
