@@ -85,9 +85,14 @@ async function spawnPostmaster(
   return { pid, port, exited, hasExited: () => ended };
 }
 
-/** $0 is the postmaster, $1 the directory of its data and log. */
+/**
+ * $0 is the postmaster, $1 the directory of its data and log. The postmaster's end shows in its file: in a container
+ * nobody may collect the process itself.
+ */
 const AFTERMATH = `read -r line; [ "$line" = ended ] && exit
-kill -QUIT "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"`;
+kill -QUIT "$0"; tries=0
+while [ -e "$1/data/postmaster.pid" ] && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+rm -rf "$1"`;
 
 /**
  * Ends the server when this process ends, however it does: a shell waits for the end of a pipe that only this process holds open.
