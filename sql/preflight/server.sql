@@ -1,0 +1,23 @@
+-- The server's version, role, limits and how much of them is used. Settings stand as pg_settings has them: in the setting's own unit.
+select current_setting('server_version_num')::int as version_num,
+       version() as version,
+       pg_is_in_recovery() as in_recovery,
+       current_database() as database,
+       pg_encoding_to_char((select encoding from pg_database where datname = current_database())) as encoding,
+       (select jsonb_object_agg(name, setting) from pg_settings
+        where name in ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_slot_wal_keep_size', 'wal_sender_timeout',
+                       'idle_replication_slot_timeout', 'max_locks_per_transaction', 'max_connections', 'max_prepared_transactions',
+                       'autovacuum_max_workers', 'autovacuum_worker_slots', 'max_worker_processes', 'superuser_reserved_connections',
+                       'reserved_connections', 'autovacuum_freeze_max_age', 'statement_timeout', 'idle_in_transaction_session_timeout',
+                       'idle_session_timeout', 'transaction_timeout', 'default_transaction_read_only')) as settings,
+       case when exists (select from pg_settings where name like 'rds.%') or exists (select from pg_roles where rolname = 'rds_superuser') then 'rds'
+            when exists (select from pg_settings where name like 'cloudsql.%') or exists (select from pg_roles where rolname = 'cloudsqlsuperuser') then 'cloudsql'
+            when exists (select from pg_settings where name like 'azure.%') or exists (select from pg_roles where rolname = 'azure_pg_admin') then 'azure'
+       end as provider,
+       (select count(*)::int from pg_replication_slots) as slots_used,
+       (select count(*)::int from pg_stat_replication) as wal_senders_used,
+       (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as sessions_used,
+       (select count(*)::int from pg_stat_activity where usename = current_user) as role_sessions,
+       (select rolconnlimit from pg_roles where rolname = current_user) as role_connection_limit,
+       (select datconnlimit from pg_database where datname = current_database()) as database_connection_limit,
+       (select count(*)::int from pg_stat_activity where datname = current_database() and backend_type = 'client backend') as database_sessions

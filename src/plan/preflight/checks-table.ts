@@ -1,0 +1,167 @@
+import type { CheckDefinition } from './check-definition.ts';
+
+/** What is asked of the table itself and of the partitioning that is wanted. */
+export const TABLE_CHECKS = {
+  'table-exists': {
+    worst: 'blocker',
+    title: 'the table exists',
+    why: 'Nothing can be said of a table that is not there.',
+    fix: 'Write the name as SQL does: schema.table, "Quoted"."Name".',
+  },
+  'table-kind': {
+    worst: 'blocker',
+    title: 'it is an ordinary table',
+    why: 'Views, materialized views, foreign tables, partitioned tables, partitions and system catalogs are not migrated.',
+    fix: 'Name an ordinary table.',
+  },
+  'table-persistence': {
+    worst: 'blocker',
+    title: 'it is a permanent, logged table',
+    why: 'Changes of temporary and unlogged tables are not in the WAL, so they cannot be followed.',
+    fix: 'ALTER TABLE … SET LOGGED;',
+  },
+  'table-typed': {
+    worst: 'blocker',
+    title: 'it is not made OF a type',
+    why: 'A partitioned table cannot be a typed table.',
+    fix: 'ALTER TABLE … NOT OF;',
+  },
+  'table-inheritance': {
+    worst: 'blocker',
+    title: 'it neither inherits nor is inherited',
+    why: 'Rows of the children belong to queries of the parent; a partitioned table can have partitions only.',
+    fix: 'ALTER TABLE child NO INHERIT parent;',
+  },
+  'table-storage': {
+    worst: 'blocker',
+    title: 'it is a heap',
+    why: 'Logical decoding and copying by blocks need the heap access method.',
+    fix: 'ALTER TABLE … SET ACCESS METHOD heap; (PostgreSQL 15 and newer)',
+  },
+  'table-extension': {
+    worst: 'blocker',
+    title: 'neither it nor its indexes belong to an extension',
+    why: "An extension's update or removal acts on the objects that belong to it: the new table would not be one of them.",
+    fix: 'ALTER EXTENSION … DROP TABLE …; or ALTER INDEX … NO DEPENDS ON EXTENSION …;',
+  },
+  'primary-key': {
+    worst: 'blocker',
+    title: 'it has a usable primary key',
+    why: 'A row is known by its primary key all the way from the WAL to the leaf; each change must hit exactly one row.',
+    fix: 'CREATE UNIQUE INDEX CONCURRENTLY … ; ALTER TABLE … ADD PRIMARY KEY USING INDEX …;',
+  },
+  'primary-key-types': {
+    worst: 'blocker',
+    title: "equal keys are equal bytes",
+    why: 'Keys are matched as they travel. Types of which two different values can be equal (-0 and 0, 1 day and 24 hours, "a" and "A") would let a change miss its row.',
+    fix: 'Use another type or a deterministic collation for the key column.',
+  },
+  'replica-identity': {
+    worst: 'blocker',
+    title: 'the replica identity is the primary key or full',
+    why: 'The WAL must tell which row an update or a delete hit.',
+    fix: 'ALTER TABLE … REPLICA IDENTITY DEFAULT;',
+  },
+  'partition-column': {
+    worst: 'blocker',
+    title: 'the partition column exists and is of a supported type',
+    why: 'Ranges are made of timestamptz, timestamp, date, smallint, integer or bigint; a generated column cannot be a partition key.',
+    fix: 'Name another column with --range.',
+  },
+  'partition-step': {
+    worst: 'blocker',
+    title: '--every fits the column',
+    why: 'Times are cut by hour, day, week, month, quarter or year, numbers by a number.',
+    fix: '--every month, or --every 10000000',
+  },
+  'partition-nulls': {
+    worst: 'blocker',
+    title: 'the partition column holds no NULL',
+    why: 'A NULL has no place in a range, and a column of a primary key is NOT NULL.',
+    fix: 'Give each such row a value, then ADD CHECK (column IS NOT NULL) NOT VALID, VALIDATE it, SET NOT NULL.',
+  },
+  'partition-infinity': {
+    worst: 'blocker',
+    title: 'the partition column holds no infinity',
+    why: "'infinity' and '-infinity' lie before and after every leaf: their rows have no period that they belong to.",
+    fix: 'Give each such row a real value.',
+  },
+  'leaf-count': {
+    worst: 'blocker',
+    title: 'the number of leaves is sane',
+    why: 'Planning, locking and the catalogs grow with each leaf; PostgreSQL handles some thousand of them well.',
+    fix: 'A larger --every; a stray row far from the others costs leaves too.',
+  },
+  'unique-keys': {
+    worst: 'blocker',
+    title: 'each unique index has the partition column',
+    why: 'A unique index of a partitioned table covers one leaf at a time: without the partition column it could not keep values unique over all of them.',
+    fix: 'Drop it, or add the partition column to it.',
+  },
+  'exclusion-constraints': {
+    worst: 'blocker',
+    title: 'there is no exclusion constraint',
+    why: 'A partitioned table cannot keep rows of different leaves from overlapping.',
+    fix: 'ALTER TABLE … DROP CONSTRAINT …;',
+  },
+  'check-constraints': {
+    worst: 'blocker',
+    title: 'each CHECK and NOT NULL can stand on a partitioned table',
+    why: 'NO INHERIT constraints are refused on partitioned tables; a NOT NULL that is not validated, or a CHECK that is not enforced, cannot be handed on as it is.',
+    fix: 'Make the constraint again without NO INHERIT; ALTER TABLE … VALIDATE CONSTRAINT …;',
+  },
+  'indexes-valid': {
+    worst: 'blocker',
+    title: 'each index is valid',
+    why: 'An invalid index is being built or was left behind: it may not hold what it promises, so it is neither copied nor dropped in silence.',
+    fix: 'REINDEX INDEX CONCURRENTLY …; or DROP INDEX CONCURRENTLY …;',
+  },
+  'index-clustered': {
+    worst: 'warning',
+    title: 'no index is marked for CLUSTER',
+    why: 'A partitioned table cannot carry the mark: CLUSTER without an index name will not find one.',
+    fix: 'ALTER TABLE … SET WITHOUT CLUSTER;',
+  },
+  'column-types': {
+    worst: 'blocker',
+    title: 'each column type can be carried',
+    why: 'Pseudo types and types that are only announced have no values to carry.',
+    fix: 'ALTER TABLE … ALTER COLUMN … TYPE …;',
+  },
+  'large-objects': {
+    worst: 'warning',
+    title: 'no column seems to point to large objects',
+    why: 'Only the number is copied. The large object stays where it is, which is right as long as nobody removes it with the retired table (triggers of "lo", vacuumlo).',
+    fix: 'Nothing, if the column holds other numbers; else keep vacuumlo from running until the retired table is dropped.',
+  },
+  'names-encoding': {
+    worst: 'blocker',
+    title: 'names can be written in the database encoding',
+    why: 'Object names travel as UTF-8; in another encoding a name outside ASCII is cut at the wrong byte.',
+    fix: 'Rename it, or use a UTF8 database.',
+  },
+  'names-free': {
+    worst: 'blocker',
+    title: 'the names that are made are free',
+    why: 'The new table, its leaves and the retired table are made in the same schema.',
+    fix: 'Rename or drop the object that has the name.',
+  },
+  'freeze-age': {
+    worst: 'warning',
+    title: 'no vacuum against wraparound is near',
+    why: 'An autovacuum that prevents wraparound does not give way to the cutover lock.',
+    fix: 'VACUUM (FREEZE) … before.',
+  },
+  'space-needed': {
+    worst: 'warning',
+    title: 'disk and WAL needed',
+    why: 'Both tables stand side by side until the retired one is dropped, and the backfill writes WAL. Free disk space cannot be seen from SQL.',
+    fix: 'Compare with the free space of the data and WAL volumes.',
+  },
+  migration: {
+    worst: 'warning',
+    title: 'a migration of the table',
+    why: 'A migration that has begun is resumed by start: it keeps its partitioning.',
+    fix: 'partitioner status TABLE',
+  },
+} as const satisfies Record<string, CheckDefinition>;

@@ -1,0 +1,38 @@
+import { editDistance } from '../../domain/edit-distance.ts';
+import { quoteName, type QualifiedName } from '../../domain/identifier.ts';
+import { blocker, passed, type Finding } from './finding.ts';
+
+export interface TakenName {
+  readonly name: string;
+  readonly kind: string;
+}
+
+/** `made` is how many names were looked for. */
+export function decideNames(taken: readonly TakenName[], made: number, table: QualifiedName): Finding[] {
+  if (taken.length === 0) return [passed('names-free', table.schema, `none of the ${made} names that are made is taken in schema ${table.schema}`)];
+  return taken.map(({ name, kind }) => {
+    const object = `${table.schema}.${name}`;
+    const noun = kind === 'relation' ? 'TABLE' : kind.replace('partitioned ', '').replace('composite ', '').toUpperCase();
+    return blocker('names-free', object, `the name ${object}, which the migration would make, is taken by a ${kind}`, `ALTER ${noun} ${quoteName({ schema: table.schema, name })} RENAME TO …;`);
+  });
+}
+
+/** An open migration owns these names itself. */
+export function decideOpenMigration(migration: { readonly id: number; readonly phase: string } | null, table: QualifiedName): Finding {
+  const name = `${table.schema}.${table.name}`;
+  return migration === null
+    ? passed('migration', name, 'no migration of it has begun')
+    : passed('migration', name, `migration ${migration.id} of it is there, in phase ${migration.phase}: start resumes it`);
+}
+
+/** Names close to a mistyped one, nearest first, at most three. */
+export function listNearest(wanted: string, candidates: readonly string[]): string[] {
+  const word = wanted.toLowerCase();
+  const limit = Math.max(2, Math.floor(word.length / 3));
+  return candidates
+    .map((candidate) => ({ candidate, distance: candidate.toLowerCase() === word ? 0 : editDistance(word, candidate.toLowerCase()) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
+    .slice(0, 3)
+    .map(({ candidate }) => candidate);
+}

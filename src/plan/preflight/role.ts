@@ -1,0 +1,178 @@
+import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
+import { blocker, passed, warning, type Finding } from './finding.ts';
+import type { ReplicationProbe } from './link.ts';
+import type { Provider } from './server.ts';
+
+/** sql/preflight/role.sql */
+export interface RoleFacts {
+  readonly role: string;
+  readonly isSuperuser: boolean;
+  readonly isReplication: boolean;
+  /** Roles of managed services that it is a member of. */
+  readonly memberOf: readonly string[];
+  readonly database: string;
+  readonly mayCreate: boolean;
+  readonly mayTemp: boolean;
+  readonly controlSchema: {
+    readonly owner: string;
+    readonly usable: boolean;
+    /** Whether it holds our tables. */
+    readonly ours: boolean;
+    /** Tables in it that the role may not read and write. */
+    readonly denied: readonly string[] | null;
+  } | null;
+}
+
+/** Whether the catalog says that the role may replicate. Managed services tell it by membership. */
+export function mayReplicate({ isSuperuser, isReplication, memberOf }: RoleFacts): boolean {
+  return isSuperuser || isReplication || memberOf.some((name) => name === 'rds_replication' || name === 'rds_superuser');
+}
+
+/** A replication connection that opens is the proof, whatever the catalog says. */
+export function decideReplicationRole(facts: RoleFacts, probe: ReplicationProbe, provider: Provider | null): Finding {
+  const { role } = facts;
+  if (mayReplicate(facts) || probe.outcome === 'opened') return passed('role-replication', role, `role ${role} may replicate`);
+  const fix = provider === 'rds' ? `GRANT rds_replication TO ${quoteIdent(role)};` : `ALTER ROLE ${quoteIdent(role)} REPLICATION;`;
+  return blocker('role-replication', role, `role ${role} has no REPLICATION attribute`, fix);
+}
+
+export function decideDatabaseRights({ role, database, mayCreate, mayTemp, controlSchema }: RoleFacts): Finding[] {
+  const who = quoteIdent(role);
+  return [
+    mayCreate
+      ? passed('role-create', database, `role ${role} may create in database ${database}`)
+      : blocker('role-create', database, `role ${role} may not create in database ${database}`, `GRANT CREATE ON DATABASE ${quoteIdent(database)} TO ${who};`),
+    mayTemp
+      ? passed('role-temporary', database, `role ${role} may make temporary tables`)
+      : blocker(
+          'role-temporary',
+          database,
+          `role ${role} may not make temporary tables in database ${database}`,
+          `GRANT TEMPORARY ON DATABASE ${quoteIdent(database)} TO ${who};`,
+        ),
+    decideControlSchema(role, controlSchema),
+  ];
+}
+
+function decideControlSchema(role: string, schema: RoleFacts['controlSchema']): Finding {
+  const id = 'control-schema';
+  if (schema === null) return passed(id, 'partitioner', 'the schema "partitioner" is free');
+  if (!schema.usable) {
+    return blocker(
+      id,
+      'partitioner',
+      `the schema "partitioner" is there, owned by ${schema.owner}, and role ${role} may not use it and create in it`,
+      `connect as ${schema.owner}, or GRANT USAGE, CREATE ON SCHEMA partitioner TO ${quoteIdent(role)};`,
+    );
+  }
+  if (schema.ours && (schema.denied ?? []).length > 0) {
+    return blocker(
+      id,
+      'partitioner',
+      `role ${role} may not read and write ${schema.denied!.join(', ')} in the schema "partitioner" of ${schema.owner}`,
+      `connect as ${schema.owner}, or GRANT ALL ON ALL TABLES IN SCHEMA partitioner TO ${quoteIdent(role)};`,
+    );
+  }
+  return passed(id, 'partitioner', schema.ours ? 'the schema "partitioner" is there and usable' : 'the schema "partitioner" is empty of migrations');
+}
+
+/** sql/preflight/table-privileges.sql */
+export interface TablePrivileges {
+  readonly owner: string;
+  readonly role: string;
+  readonly inheritsOwner: boolean;
+  readonly maySetOwner: boolean;
+  readonly schema: string;
+  readonly schemaUsage: boolean;
+  readonly schemaCreate: boolean;
+  readonly ownerSchemaCreate: boolean;
+  readonly missingPrivileges: readonly string[];
+  readonly missingTablespaces: readonly string[];
+  readonly missingTypes: readonly string[];
+}
+
+export function decideTablePrivileges(facts: TablePrivileges, table: QualifiedName): Finding[] {
+  const { owner, role, schema } = facts;
+  const name = `${table.schema}.${table.name}`;
+  const owns = facts.inheritsOwner && facts.maySetOwner;
+  const lacking = [
+    ...(facts.schemaUsage ? [] : [{ who: role, what: 'USAGE' }]),
+    ...(facts.schemaCreate ? [] : [{ who: role, what: 'CREATE' }]),
+    ...(facts.ownerSchemaCreate || owner === role ? [] : [{ who: owner, what: 'CREATE' }]),
+  ];
+  return [
+    owns
+      ? passed('role-owner', name, owner === role ? `role ${role} owns it` : `role ${role} is a member of its owner ${owner}`)
+      : blocker('role-owner', name, ownerMessage(facts, name), `GRANT ${quoteIdent(owner)} TO ${quoteIdent(role)};${facts.inheritsOwner !== facts.maySetOwner ? ' (PostgreSQL 16 and newer: WITH INHERIT TRUE, SET TRUE; before: ALTER ROLE … INHERIT)' : ''}`),
+    lacking.length === 0
+      ? passed('role-schema', schema, `role ${role} may use schema ${schema} and create in it`)
+      : blocker(
+          'role-schema',
+          schema,
+          lacking.map(({ who, what }) => `role ${who} has no ${what} on schema ${schema}`).join('; '),
+          lacking.map(({ who, what }) => `GRANT ${what} ON SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(who)};`).join(' '),
+        ),
+    facts.missingPrivileges.length === 0 || !owns
+      ? passed('role-privileges', name, 'rows can be read and written')
+      : blocker(
+          'role-privileges',
+          name,
+          `role ${role} has no ${facts.missingPrivileges.join(', ')} on ${name}`,
+          `GRANT ${facts.missingPrivileges.join(', ')} ON ${quoteName(table)} TO ${quoteIdent(role)};`,
+        ),
+    facts.missingTablespaces.length === 0
+      ? passed('role-tablespace', name, 'its tablespaces can be used')
+      : blocker(
+          'role-tablespace',
+          facts.missingTablespaces.join(', '),
+          `role ${role} or the owner ${owner} has no CREATE on tablespace ${facts.missingTablespaces.join(', ')}`,
+          [...new Set([role, owner])].flatMap((who) => facts.missingTablespaces.map((space) => `GRANT CREATE ON TABLESPACE ${quoteIdent(space)} TO ${quoteIdent(who)};`)).join(' '),
+        ),
+    facts.missingTypes.length === 0
+      ? passed('role-types', name, 'its types can be used')
+      : blocker(
+          'role-types',
+          facts.missingTypes.join(', '),
+          `role ${role} has no USAGE on type ${facts.missingTypes.join(', ')}`,
+          facts.missingTypes.map((type) => `GRANT USAGE ON TYPE ${type} TO ${quoteIdent(role)};`).join(' '),
+        ),
+  ];
+}
+
+function ownerMessage({ owner, role, inheritsOwner, maySetOwner }: TablePrivileges, name: string): string {
+  if (inheritsOwner) return `role ${role} has the rights of the owner ${owner} of ${name}, and may not give it a table (no SET)`;
+  if (maySetOwner) return `role ${role} is a member of the owner ${owner} of ${name}, without inheriting its rights`;
+  return `${name} is owned by ${owner}, not by role ${role}`;
+}
+
+/** A privilege that a new table of the connected role is born with. */
+export interface DefaultPrivilege {
+  readonly grantee: string;
+  readonly privilege: string;
+  /** Null: in every schema. */
+  readonly schema: string | null;
+  /** Whether the table grants it too. */
+  readonly onTable: boolean;
+}
+
+export function decideDefaultPrivileges(privileges: readonly DefaultPrivilege[], role: string, table: QualifiedName): Finding {
+  const name = `${table.schema}.${table.name}`;
+  const list = (some: readonly DefaultPrivilege[]): string => [...new Set(some.map(({ grantee, privilege }) => `${privilege} to ${grantee}`))].join(', ');
+  const extra = privileges.filter(({ onTable }) => !onTable);
+  if (extra.length > 0) {
+    return blocker(
+      'default-privileges',
+      name,
+      `default privileges of role ${role} would add to the new table what ${name} does not grant: ${list(extra)}`,
+      extra
+        .map(
+          ({ grantee, privilege, schema }) =>
+            `ALTER DEFAULT PRIVILEGES FOR ROLE ${quoteIdent(role)}${schema === null ? '' : ` IN SCHEMA ${schema}`} REVOKE ${privilege} ON TABLES FROM ${grantee === 'public' ? 'PUBLIC' : quoteIdent(grantee)};`,
+        )
+        .join('\n'),
+    );
+  }
+  return privileges.length === 0
+    ? passed('default-privileges', name, 'no default privilege adds to the new table')
+    : warning('default-privileges', name, `default privileges of role ${role} go to each leaf too, so that it can be read directly; the table grants the same: ${list(privileges)}`);
+}
