@@ -81,7 +81,7 @@ export const PARTITION_SETTINGS = {
   },
   'chunk-size': {
     placeholder: 'SIZE',
-    help: 'rows are copied in slices of about this size (default: 64MB)',
+    help: 'rows are copied in slices of about this size (default: 128MB)',
     parse: atLeast(65536, '64kB', parseSize),
   },
 } satisfies Record<string, Setting<unknown>>;

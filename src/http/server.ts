@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net';
 import { fastify, type FastifyReply } from 'fastify';
 import { catchError, exhaustMap, from, of, share, Subject, takeUntil, timer, type Observable } from 'rxjs';
 import type { Status } from '../actions/status.ts';
@@ -80,9 +81,9 @@ export async function startHttp({ host, port, status, metrics }: HttpOptions): P
     await server.close();
     throw listenError(error, host, port);
   }
-  const address = server.addresses()[0]!;
+  const { address, family, port: bound } = server.server.address() as AddressInfo;
   return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
     close: async () => {
       closed$.next();
       await server.close();
