@@ -154,7 +154,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'demo',
     '[flags]',
     'shows the whole way on an embedded PostgreSQL under a running load',
-    'Ends with a comparison that does not rely on the tool. Touches no database of yours.',
+    'Ends with a comparison that does not rely on the tool. With --database-url it takes that server, makes two databases of its own there and drops them.',
   )
     .addOption(ownOption('rows', 'N', 'rows of the table (default: 500000)', 1, 1_000_000_000))
     .addOption(ownOption('rate', 'N', 'changes a second (default: 500)', 0, 1_000_000))
