@@ -1,3 +1,4 @@
+import { quoteLiteral } from '../domain/identifier.ts';
 import { LeafMap } from '../domain/leaf-map.ts';
 import { parseLsn, type Lsn } from '../domain/lsn.ts';
 import type { RowLayout } from '../domain/net-effect.ts';
@@ -58,7 +59,7 @@ export async function openApplierSession(settings: ConnectionSettings, migration
     const sql = planApplySql(plan, baseTypes);
     const resync = planResyncSql(plan, migrationId);
     const clientEncoding = await fetchServerEncoding(client);
-    await client.query(`set client_encoding = ${clientEncoding}`);
+    await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}`);
     for (const statement of [...sql.createStage, resync.createJob]) await client.query(statement);
     const { anomalies, ...position } = await fetchPosition(client, migrationId);
     const session: ApplierSession = {
@@ -123,6 +124,6 @@ async function fetchNextXid(client: Client): Promise<bigint> {
 }
 
 async function fetchServerEncoding(client: Client): Promise<string> {
-  const { rows } = await client.query<{ encoding: string }>(`select quote_literal(current_setting('server_encoding')) as encoding`);
+  const { rows } = await client.query<{ encoding: string }>(`select current_setting('server_encoding') as encoding`);
   return rows[0]!.encoding;
 }

@@ -1,4 +1,4 @@
-import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
+import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
@@ -21,7 +21,7 @@ export async function openCopier(settings: ConnectionSettings, clientEncoding: s
   try {
     const writer = await connect(settings, { applicationName: 'partitioner writer' });
     // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
-    for (const client of [reader, writer]) await client.query(`set client_encoding = ${clientEncoding}; set max_parallel_workers_per_gather = 0`);
+    for (const client of [reader, writer]) await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0`);
     return { reader, writer };
   } catch (error) {
     await reader.end().catch(() => undefined);

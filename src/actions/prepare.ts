@@ -11,7 +11,7 @@ import { publicationName, retiredName, slotName, targetName } from '../plan/name
 import type { PlanOptions } from '../plan/options.ts';
 import { planResyncSql } from '../plan/resync-sql.ts';
 import { planStaging } from '../plan/staging.ts';
-import { loadSql } from '../sql/load.ts';
+import { bindIdentifiers, loadSql } from '../sql/load.ts';
 import { buildPlan } from './build-plan.ts';
 import { dropSlot } from './drop-slot.ts';
 
@@ -65,9 +65,7 @@ export async function prepare(client: Client, migration: Migration, table: Sourc
 async function planAndMake(client: Client, migration: Migration, table: SourceTable): Promise<MigrationPlan> {
   const { id } = migration;
   const plan = await buildPlan(client, table, migration.options, id);
-  const sql = loadSql('backfill/null-key')
-    .replace(':"source"', quoteName(plan.source))
-    .replace(':"key"', quoteIdent(plan.partitionKey.name));
+  const sql = bindIdentifiers(loadSql('backfill/null-key'), { source: plan.source, key: plan.partitionKey.name });
   const nulls = await client.query<{ found: boolean }>(sql);
   if (nulls.rows[0]!.found) {
     throw new MigratorError('ROW_REFUSED', `column "${plan.partitionKey.name}" of ${table.schema}.${table.name} holds a NULL, and a partition key may not`, {

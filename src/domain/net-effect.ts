@@ -1,4 +1,4 @@
-import { invariant } from '../errors.ts';
+import { invariant, MigratorError } from '../errors.ts';
 import { decodeKey, type KeyKind } from './partition-key.ts';
 import { canonicalKey, type KeyCanon, type KeyFields } from './row-key.ts';
 import { mergeTuples, TupleFields } from './tuple.ts';
@@ -171,6 +171,11 @@ export class NetEffect {
   #partitionValue(tuple: Buffer): bigint {
     const { partitionPosition, partitionKind, partitionWire } = this.#layout;
     const fields = this.#fields.read(tuple);
+    if (fields.isNull(partitionPosition)) {
+      throw new MigratorError('ROW_REFUSED', 'the application wrote a row whose partition key is NULL, and a partitioned table cannot hold it', {
+        hint: 'give the row a value and set the column NOT NULL, then abort and start again',
+      });
+    }
     invariant(!fields.isUnchanged(partitionPosition), 'the partition key came as an unchanged TOAST value');
     return decodeKey(partitionKind, fields.bytes(partitionPosition), partitionWire);
   }
