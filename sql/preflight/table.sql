@@ -1,5 +1,5 @@
 -- What kind of relation it is, and what sets it apart from an ordinary table.
--- $1::oid: table
+-- $1::name: schema  $2::name: name
 select c.oid::text as oid,
        n.nspname::text as schema,
        c.relname::text as name,
@@ -23,4 +23,4 @@ select c.oid::text as oid,
        (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
-where c.oid = $1::oid
+where n.nspname = $1::name and c.relname = $2::name

@@ -85,15 +85,3 @@ export function decideInfinity(column: ColumnFacts, kind: KeyKind, range: KeyRan
     ? passed('partition-infinity', object, `column ${column.name} holds no infinity`)
     : unread('partition-infinity', object, 'no index leads with the column, and a pass over the rows took too long; a row that holds one stops the migration');
 }
-
-const MANY_LEAVES = 1000;
-const TOO_MANY_LEAVES = 10_000;
-
-export function decideLeafCount(leaves: number, range: KeyRange, table: QualifiedName): Finding {
-  const name = `${table.schema}.${table.name}`;
-  const source = range.from === 'rows' ? '' : range.from === 'statistics' ? ', by the statistics' : ', the rows could not be read in time and there are no statistics';
-  const span = range.lowest === null || range.highest === null ? 'it is empty' : `values from ${range.lowest} to ${range.highest}`;
-  const message = `about ${leaves} leaves (${span}${source})`;
-  if (leaves > TOO_MANY_LEAVES) return blocker('leaf-count', name, `${message}: at most ${TOO_MANY_LEAVES} are made`);
-  return leaves > MANY_LEAVES ? warning('leaf-count', name, `${message}: more than ${MANY_LEAVES} make planning slow`) : passed('leaf-count', name, message);
-}

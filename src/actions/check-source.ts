@@ -1,0 +1,131 @@
+import { keyKindOf, type KeyKind } from '../domain/key-kind.ts';
+import type { SourceTable } from '../domain/table.ts';
+import { fetchTable } from '../pg/catalog.ts';
+import { lookForNull, lookForRange } from '../pg/key-look.ts';
+import {
+  fetchAttachedFacts,
+  fetchNextMigrationId,
+  fetchNow,
+  fetchTablePrivileges,
+  listColumnFacts,
+  listConstraintFacts,
+  listDefaultPrivileges,
+  listDependents,
+  listSequenceDependents,
+  listTakenNames,
+} from '../pg/preflight-facts.ts';
+import { planLeaves } from '../plan/leaves.ts';
+import { retiredName, targetName } from '../plan/names.ts';
+import { decideColumnTypes, decideConstraints, type ColumnFacts } from '../plan/preflight/columns.ts';
+import { decideAttached, decideDependents, decideRowSecurity, decideSequences } from '../plan/preflight/dependents.ts';
+import { unread } from '../plan/preflight/finding.ts';
+import { decideIndexes, decidePrimaryKey, decideReplicaIdentity } from '../plan/preflight/keys.ts';
+import { decideNames, listNearest } from '../plan/preflight/names.ts';
+import {
+  decideInfinity,
+  decideNulls,
+  decidePartitionColumn,
+  decidePartitionColumnMissing,
+  type KeyRange,
+} from '../plan/preflight/partition-column.ts';
+import { computeEnds, decideLeafCount, decideStep, estimateLeaves, nowOf, TOO_MANY_LEAVES } from '../plan/preflight/leaf-count.ts';
+import { decideDefaultPrivileges, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
+import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
+import { decideSpace } from '../plan/preflight/size.ts';
+import { decideFreezeAge, type TableFacts } from '../plan/preflight/table-kind.ts';
+import { attempt, read, type CheckRun } from './check-run.ts';
+
+/** What the checks of the table go by. */
+export interface SourceContext {
+  readonly facts: TableFacts;
+  readonly server: ServerFacts;
+  readonly role: RoleFacts;
+  readonly migration: OpenMigration | null;
+}
+
+/** How long a look into the rows may take where no index answers it. */
+const LOOK_SECONDS = 5;
+
+/** Everything that is asked of an ordinary table and of the partitioning that is wanted. */
+export async function checkSource(run: CheckRun, context: SourceContext): Promise<SourceTable | null> {
+  const { client, findings, options } = run;
+  const { facts, server, role } = context;
+  const name = `${facts.schema}.${facts.name}`;
+  const privileges = await read(run, ['role-owner', 'role-schema'], name, () => fetchTablePrivileges(client, facts.oid));
+  if (privileges !== null) findings.push(...decideTablePrivileges(privileges, facts));
+  const defaults = await read(run, ['default-privileges'], name, () => listDefaultPrivileges(client, facts.oid));
+  if (defaults !== null) findings.push(decideDefaultPrivileges(defaults, role.role, facts));
+  findings.push(
+    ...decideSlotLimits(server, facts.tableBytes + facts.indexBytes),
+    decideSpace(facts),
+    decideFreezeAge(facts, Number(server.settings.autovacuum_freeze_max_age ?? 200_000_000)),
+  );
+  const table = await read(run, ['primary-key', 'unique-keys'], name, () => fetchTable(client, facts));
+  const columns = await read(run, ['column-types', 'partition-column'], name, () => listColumnFacts(client, facts.oid));
+  const constraints = await read(run, ['check-constraints'], name, () => listConstraintFacts(client, facts.oid));
+  if (constraints !== null) findings.push(...decideConstraints(constraints, facts));
+  await checkDependents(run, context, name);
+  if (table === null || columns === null) return null;
+  findings.push(
+    ...decideColumnTypes(columns, facts),
+    ...decidePrimaryKey(table, columns),
+    decideReplicaIdentity(table),
+    ...decideIndexes(table, options.range),
+    decideEncoding(server, [table.schema, table.name, ...columns.map((column) => column.name), ...table.indexes.map((index) => index.name)]),
+  );
+  await checkPartitioning(run, context, table, columns);
+  return table;
+}
+
+async function checkDependents(run: CheckRun, { facts }: SourceContext, name: string): Promise<void> {
+  const { client, findings } = run;
+  const dependents = await read(run, ['other-dependents', 'row-security'], name, () => listDependents(client, facts.oid));
+  if (dependents === null) return;
+  findings.push(...decideDependents(dependents, facts), ...decideRowSecurity(facts, dependents));
+  const attached = await read(run, ['publications', 'subscriptions', 'security-labels'], name, () => fetchAttachedFacts(client, facts.oid));
+  if (attached !== null) findings.push(...decideAttached(attached, dependents, facts));
+  const sequences = await read(run, ['shared-sequences'], name, () => listSequenceDependents(client, facts.oid));
+  if (sequences !== null) findings.push(...decideSequences(sequences, facts));
+}
+
+async function checkPartitioning(run: CheckRun, context: SourceContext, table: SourceTable, columns: readonly ColumnFacts[]): Promise<void> {
+  const { client, findings, options } = run;
+  const column = columns.find((candidate) => candidate.name === options.range);
+  if (column === undefined) {
+    findings.push(decidePartitionColumnMissing(options.range, table, listNearest(options.range, columns.map((candidate) => candidate.name))));
+    return;
+  }
+  findings.push(decidePartitionColumn(column, table));
+  const kind = keyKindOf(column.typeOid);
+  if (kind === null) return;
+  const name = `${table.schema}.${table.name}`;
+  await attempt(run, ['partition-nulls', 'partition-infinity', 'leaf-count'], name, async () => {
+    const nulls = column.notNull ? 'none' : await lookForNull(client, table, column.name, LOOK_SECONDS);
+    const range = await lookForRange(client, table, column.name, LOOK_SECONDS);
+    findings.push(decideNulls(column, nulls, LOOK_SECONDS, table), decideInfinity(column, kind, range, table));
+    await checkLeaves(run, context, table, kind, range);
+  });
+}
+
+async function checkLeaves(run: CheckRun, { server, migration }: SourceContext, table: SourceTable, kind: KeyKind, range: KeyRange): Promise<void> {
+  const { client, findings, options } = run;
+  const { finding, partitioning } = decideStep(kind, options, table);
+  findings.push(finding);
+  if (partitioning === null) return;
+  const name = `${table.schema}.${table.name}`;
+  const ends = { ...computeEnds(kind, range), now: nowOf(kind, await fetchNow(client)) };
+  const leaves = estimateLeaves(kind, partitioning, ends, options.premake);
+  findings.push(decideLeafCount(leaves, range, table), decideLockTable(server, leaves, table.indexes.length));
+  if (migration !== null) return;
+  if (leaves > TOO_MANY_LEAVES) {
+    findings.push(unread('names-free', name, 'there are too many leaves'));
+    return;
+  }
+  const { step, from } = partitioning;
+  const planned = planLeaves({ table: table.name, kind, step, ...ends, premake: options.premake, ...(from === null ? {} : { from }) });
+  await read(run, ['names-free'], name, async () => {
+    const id = await fetchNextMigrationId(client);
+    const names = [targetName(id, table.name), retiredName(id, table.name), ...planned.map((leaf) => leaf.name)];
+    findings.push(...decideNames(await listTakenNames(client, table.schema, names), names.length, table));
+  });
+}
