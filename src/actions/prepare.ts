@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quoteIdent, quoteLiteral, quoteName } from '../domain/identifier.ts';
+import { quoteIdent, quoteName } from '../domain/identifier.ts';
 import { parseLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
@@ -125,12 +125,11 @@ async function inSettledSnapshot<T>(client: Client, id: number, { onWaiting, sig
 /** Locks the source SHARE UPDATE EXCLUSIVE for a moment: retried, so that nothing queues behind us. */
 async function createPublication(client: Client, publication: string, table: SourceTable, hooks: PrepareHooks): Promise<void> {
   const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (publish = 'insert, update, delete, truncate')`;
-  await untilLocked(client, sql, 1_000, hooks, async () => 'a lock on the table (VACUUM or DDL holds it) to make the publication');
+  await untilLocked(client, { text: sql, values: [] }, 1_000, hooks, async () => 'a lock on the table (VACUUM or DDL holds it) to make the publication');
 }
 
 async function createSlot(client: Client, slot: string, hooks: PrepareHooks): Promise<string> {
-  const sql = loadSql('backfill/create-slot').replace('$1::name', quoteLiteral(slot));
-  const rows = await untilLocked(client, sql, SLOT_LOCK_TIMEOUT_MS, hooks, async () => {
+  const rows = await untilLocked(client, { text: loadSql('backfill/create-slot'), values: [slot] }, SLOT_LOCK_TIMEOUT_MS, hooks, async () => {
     const blockers = (await store(client, 'backfill/slot-blockers')) as unknown as { pid: number | null; usename: string; seconds: number; query: string }[];
     const names = blockers.map(({ pid, usename, seconds, query }) => `${pid === null ? `prepared transaction ${query}` : `pid ${pid}`} of ${usename} (${seconds} s)`);
     return `transactions that must end before the slot can begin: ${names.join(', ') || 'unknown'}`;
@@ -145,7 +144,7 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 async function untilLocked(
   client: Client,
-  sql: string,
+  statement: { readonly text: string; readonly values: unknown[] },
   lockTimeoutMs: number,
   { onWaiting, signal }: PrepareHooks,
   describe: () => Promise<string>,
@@ -154,7 +153,7 @@ async function untilLocked(
     signal.throwIfAborted();
     try {
       await client.query(`set lock_timeout = ${lockTimeoutMs}`);
-      const { rows } = await client.query<Record<string, unknown>>(sql);
+      const { rows } = await client.query<Record<string, unknown>>(statement);
       await client.query('set lock_timeout = 0');
       onWaiting(null);
       return rows;

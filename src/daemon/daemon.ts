@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { fetchMigrationClaim } from '../actions/claim.ts';
 import { openMigration, prepare, reloadMigration } from '../actions/prepare.ts';
 import { settleSwitched } from '../actions/forget-migration.ts';
-import { ERROR_CODES, MigratorError } from '../errors.ts';
+import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { toMigratorError, withClient, type Client } from '../pg/client.ts';
@@ -12,6 +12,7 @@ import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { changed } from '../plan/row-layout.ts';
+import { decideRetry } from './retry.ts';
 import { runMigration } from './run-migration.ts';
 
 export interface DaemonOptions {
@@ -47,7 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     } catch (error) {
       if (signal.aborted && isAbort(error)) return;
       const failure = toMigratorError(error, 'the daemon');
-      if (ERROR_CODES[failure.code].retry !== 'timed') throw failure;
+      if (decideRetry(error) !== 'timed') throw failure;
       if (progressed) pause = RESTART_MS.first;
       log.warn({ code: failure.code, err: failure.message, detail: failure.detail, retryMs: pause }, 'connection lost or refused, starting again from what is committed');
       await sleep(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
@@ -83,7 +84,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     await work(options, control, migration, beat, onCommitted);
   } catch (error) {
     const failure = toMigratorError(error, 'the daemon');
-    if (!signal.aborted && ERROR_CODES[failure.code].retry === 'never') await recordFailure(settings, id, failure, log);
+    if (!signal.aborted && decideRetry(error) === 'never') await recordFailure(settings, id, failure, log);
     throw error;
   } finally {
     await store(control, 'store/leave', [id, process.pid, hostname()]).catch(() => undefined); // gone with an abort, or the connection is

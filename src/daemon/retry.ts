@@ -1,0 +1,22 @@
+import { ERROR_CODES, MigratorError } from '../errors.ts';
+import { sqlState } from '../pg/client.ts';
+
+/**
+ * Classes and codes of SQLSTATE that pass by themselves: connections, resources, shutdowns, conflicts, locks.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const TRANSIENT = /^(08|53|40|57P0|58|55P03|55006|57014|25P0[34]|XX00[12])/;
+
+/** Programming errors of JavaScript: never a matter of time. */
+const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError];
+
+/** `timed` starts the daemon's work again, `manual` ends it so that the same command can go on, `never` fails the migration. */
+export type Retry = 'timed' | 'manual' | 'never';
+
+/** What to do about an error of the running daemon; by SQLSTATE and code, never by its words. */
+export function decideRetry(error: unknown): Retry {
+  const state = sqlState(error);
+  if (error instanceof MigratorError && error.code !== 'POSTGRES') return ERROR_CODES[error.code].retry;
+  if (state !== undefined) return TRANSIENT.test(state) ? 'timed' : 'manual';
+  return DEFECTS.some((type) => error instanceof type || (error instanceof Error && error.cause instanceof type)) ? 'never' : 'timed';
+}
