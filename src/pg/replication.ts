@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
+import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
 import { quoteIdent, quoteLiteral } from '../domain/identifier.ts';
 import { formatLsn, laterLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgoutput.ts';
 import { MigratorError } from '../errors.ts';
-import { loadSql } from '../sql/load.ts';
-import { sqlState, toMigratorError } from './client.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
+import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
 
 /** One thing that the walsender sent. */
 export type ReplicationEvent =
@@ -71,15 +71,6 @@ interface WireConnection {
 
 type Walsender = pg.Client & { readonly connection: WireConnection };
 
-interface SlotRow {
-  readonly slot_name: string;
-  readonly database: string | null;
-  readonly plugin: string | null;
-  readonly active_pid: number | null;
-  readonly confirmed_flush_lsn: string | null;
-  readonly wal_status: string | null;
-}
-
 /**
  * Receives a slot's change stream over one connection; the only place that knows pg-logical-replication. What it makes up for:
  * - the service confirms what it received, on a timer and on request plus one: its timer is off, and it is told the position minus one;
@@ -139,14 +130,12 @@ export class WalReceiver {
     service.on('error', (error) => {
       this.#fail(error);
     });
-    const plugin = {
-      name: 'pgoutput',
-      options: {},
-      start: (client: pg.Client) => this.#startStreaming(client as Walsender),
-      parse: (chunk: Buffer) => {
+    const plugin = new Pgoutput({
+      start: (client) => this.#stream(client as Walsender),
+      parse: (chunk) => {
         this.#receive(chunk);
       },
-    };
+    });
     this.#subscription = service.subscribe(plugin, this.#options.slotName, formatLsn(this.#options.startLsn)).then(
       () => {
         this.#fail(new MigratorError('POSTGRES', `the server ended the change stream of slot "${this.#options.slotName}"`));
@@ -182,7 +171,7 @@ export class WalReceiver {
   #fail(error: unknown): void {
     if (this.#stopped) return;
     void this.stop();
-    this.#sink.failed(explain(error, this.#options.slotName));
+    this.#sink.failed(explainStreamError(error, this.#options.slotName));
   }
 
   async #close(): Promise<void> {
@@ -195,12 +184,12 @@ export class WalReceiver {
       // on, else the server's close would not be seen; in the midst of a large transaction the server does not listen, hence the limit.
       await new Promise<void>((resolve) => {
         const { stream } = connection;
+        if (stream.destroyed) return resolve();
         const timer = setTimeout(resolve, CLOSE_MS);
         stream.once('close', () => {
           clearTimeout(timer);
           resolve();
         });
-        if (stream.destroyed) stream.emit('close');
         connection.removeAllListeners('copyData');
         connection.end();
         stream.resume();
@@ -211,16 +200,14 @@ export class WalReceiver {
     await service.destroy().catch(() => undefined); // stop() may have come before the connection was there
   }
 
-  async #startStreaming(client: Walsender): Promise<void> {
+  async #stream(client: Walsender): Promise<void> {
     const { slotName, publicationName, binary, startLsn, clientEncoding, origin = 'any' } = this.#options;
     this.#connection = client.connection;
-    await client.query(withoutComments(loadSql('replication/pin')));
+    await client.query(loadSimpleSql('replication/pin'));
     await client.query(`set client_encoding to ${quoteLiteral(clientEncoding)}`);
-    const { rows } = await client.query<{ timeout_ms: number; version: number }>(withoutComments(loadSql('replication/sender-settings')));
+    const { rows } = await client.query<{ timeout_ms: number; version: number }>(loadSimpleSql('replication/sender-settings'));
     const { timeout_ms: timeoutMs, version } = rows[0]!;
     if (timeoutMs > 0) this.#feedbackMs = Math.min(MAX_FEEDBACK_MS, Math.max(MIN_FEEDBACK_MS, Math.floor(timeoutMs * 0.6)));
-    const confirmed = await this.#checkSlot(client);
-    this.#confirmed = laterLsn(this.#confirmed, confirmed);
     const parameters = [
       `proto_version '1'`,
       `publication_names ${quoteLiteral(quoteIdent(publicationName))}`,
@@ -233,52 +220,19 @@ export class WalReceiver {
     client.connection.stream.on('data', () => {
       this.#flush();
     });
-    await this.#whenFree(client, () => client.query(command));
-  }
-
-  /** Runs START_REPLICATION, which ends with the stream, and waits while the slot has another reader: it stays active for a moment after one has gone. */
-  async #whenFree(client: Walsender, start: () => Promise<unknown>): Promise<void> {
-    const { slotName, slotWaitMs = SLOT_WAIT_MS, log } = this.#options;
-    const deadline = performance.now() + slotWaitMs;
-    for (let delayMs = 25; ; delayMs = Math.min(delayMs * 2, 500)) {
-      try {
-        await start();
-        return;
-      } catch (error) {
-        if (this.#stopped || sqlState(error) !== '55006') throw error;
-        const pid = (await listSlots(client)).find(({ slot_name: name }) => name === slotName)?.active_pid ?? null;
-        if (performance.now() + delayMs > deadline) {
-          throw new MigratorError(
-            'POSTGRES',
-            `slot "${slotName}" is read by another process${pid === null ? '' : ` (pid ${pid})`}, for ${slotWaitMs} ms and longer`,
-            {
-              detail: 'SQLSTATE 55006',
-              hint:
-                pid === null
-                  ? 'start again'
-                  : `stop that reader, a second daemon for instance; a dead one goes after wal_sender_timeout, or with: select pg_terminate_backend(${pid})`,
-              cause: error,
-            },
-          );
-        }
-        if (delayMs === 25) log.info({ slot: slotName, pid }, 'waiting for the slot: it is still active');
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-        if (this.#stopped) throw error;
-      }
-    }
-  }
-
-  /** What the slot was told. Throws SLOT_LOST when it cannot serve from the start position. */
-  async #checkSlot(client: Walsender): Promise<Lsn> {
-    const { slotName, startLsn } = this.#options;
-    const slot = (await listSlots(client)).find(({ slot_name: name }) => name === slotName);
-    if (!slot) throw slotLost(slotName, 'there is no slot of this name');
-    if (slot.plugin !== 'pgoutput') throw slotLost(slotName, `its plugin is ${slot.plugin ?? 'none: it is a physical slot'}, not pgoutput`);
-    if (slot.wal_status === 'lost') throw slotLost(slotName, 'the WAL that it needs was removed (max_slot_wal_keep_size)');
-    const confirmed = slot.confirmed_flush_lsn === null ? 0n : parseLsn(slot.confirmed_flush_lsn);
-    if (startLsn !== 0n && confirmed > startLsn)
-      throw slotLost(slotName, `it stands at ${formatLsn(confirmed)}, past the applied position ${formatLsn(startLsn)}`);
-    return confirmed;
+    await startWhenFree(client, {
+      slotName,
+      startLsn,
+      waitMs: this.#options.slotWaitMs ?? SLOT_WAIT_MS,
+      isStopped: () => this.#stopped,
+      onWait: (pid) => {
+        this.#options.log.info({ slot: slotName, pid }, 'waiting for the slot: it is still active');
+      },
+      start: (confirmedLsn) => {
+        this.#confirmed = laterLsn(this.#confirmed, confirmedLsn);
+        return client.query(command);
+      },
+    });
   }
 
   /** The service adds one to what it is told: it means the last byte, PostgreSQL the one after. */
@@ -336,31 +290,15 @@ export class WalReceiver {
   }
 }
 
-async function listSlots(client: pg.Client): Promise<SlotRow[]> {
-  return (await client.query<SlotRow>(withoutComments(loadSql('replication/list-slots')))).rows;
-}
+/** What the service asks of a plugin, handed to the receiver. */
+class Pgoutput extends AbstractPlugin<{ start(client: pg.Client): Promise<void>; parse(chunk: Buffer): void }> {
+  readonly name = 'pgoutput';
 
-/** A walsender before PostgreSQL 15 takes no comment at the beginning of a statement. */
-function withoutComments(sql: string): string {
-  return sql.replace(/^--.*\n/gm, '');
-}
-
-function explain(error: unknown, slotName: string): MigratorError {
-  const wrapped = toMigratorError(error, `reading slot "${slotName}"`);
-  switch (sqlState(error)) {
-    case '42704': // the slot or the publication is not there, as of the WAL that is decoded
-    case '55000': // the slot was invalidated, or is not of this database
-    case '58P01': // a WAL file was removed
-      return slotLost(slotName, wrapped.message, error);
-    default:
-      return wrapped;
+  override start(client: pg.Client): Promise<void> {
+    return this.options.start(client);
   }
-}
 
-function slotLost(slotName: string, detail: string, cause?: unknown): MigratorError {
-  return new MigratorError('SLOT_LOST', `slot "${slotName}" cannot go on: changes may be missing`, {
-    detail,
-    hint: 'partitioner abort TABLE, then partitioner start TABLE again: the source is untouched',
-    cause,
-  });
+  override parse(chunk: Buffer): void {
+    this.options.parse(chunk);
+  }
 }
