@@ -32,12 +32,17 @@ export interface Column {
   readonly grants: readonly Grant[];
   /** Sequence owned by the column (serial) or behind its identity. */
   readonly sequence: OwnedSequence | null;
+  /** Further sequences that ALTER SEQUENCE … OWNED BY has given to the column. */
+  readonly otherSequences: readonly OwnedSequence[];
 }
 
 export interface OwnedSequence extends QualifiedName {
   readonly oid: number;
   /** 'a' owned (serial), 'i' internal (identity): pg_depend.deptype. */
   readonly dependency: 'a' | 'i';
+  /** `start with 1 increment by 1 minvalue 1 maxvalue 2147483647 cache 1 no cycle`. */
+  readonly definition: string;
+  /** Without the owner's own. */
   readonly grants: readonly Grant[];
   readonly comment: string | null;
 }
@@ -65,11 +70,23 @@ export interface Index extends QualifiedName {
   readonly nullsNotDistinct: boolean;
   /** What pg_get_indexdef prints from `USING` on, without TABLESPACE: access method, keys with collation and opclass, INCLUDE, WITH, WHERE. */
   readonly definitionTail: string;
+  /** The tail in its parts, because TABLESPACE stands before WHERE: up to INCLUDE and NULLS NOT DISTINCT … */
+  readonly definitionKeys: string;
+  /** … pg_class.reloptions: `fillfactor=70` … */
+  readonly options: readonly string[];
+  /** … and the condition of a partial index. */
+  readonly predicate: string | null;
   readonly tablespace: string | null;
   readonly comment: string | null;
   /** ALTER INDEX … ALTER COLUMN n SET STATISTICS: [column number, target]. */
   readonly statistics: readonly (readonly [number, number])[];
-  readonly constraint: { readonly name: string; readonly type: 'p' | 'u' | 'x'; readonly deferrable: boolean; readonly comment: string | null } | null;
+  readonly constraint: {
+    readonly name: string;
+    readonly type: 'p' | 'u' | 'x';
+    readonly deferrable: boolean;
+    readonly deferred: boolean;
+    readonly comment: string | null;
+  } | null;
 }
 
 export interface CheckConstraint {
@@ -85,6 +102,8 @@ export interface CheckConstraint {
 export interface SourceTable extends QualifiedName {
   readonly oid: number;
   readonly owner: string;
+  /** The role that reads this and will make the target. */
+  readonly sessionRole: string;
   /** pg_class.relkind. */
   readonly kind: string;
   readonly persistence: 'p' | 'u' | 't';
@@ -95,9 +114,18 @@ export interface SourceTable extends QualifiedName {
   /** pg_class.reloptions, and the TOAST table's with the prefix `toast.`. */
   readonly options: readonly string[];
   readonly columns: readonly Column[];
+  /** Whether the stream and COPY can carry values in binary form: false when a type hides one without send or receive. Then every column's wire is text. */
+  readonly binary: boolean;
   readonly indexes: readonly Index[];
   readonly checks: readonly CheckConstraint[];
+  /** NOT NULL constraints that have a comment (18 and newer). */
+  readonly notNullComments: readonly { readonly name: string; readonly comment: string }[];
+  /** aclexplode of relacl, or of its default: the owner's own are among them. */
   readonly grants: readonly Grant[];
+  /** Privileges that the owner has revoked from itself. */
+  readonly ownerLacks: readonly string[];
+  /** Whom ALTER DEFAULT PRIVILEGES of the session's role would let into new tables and sequences; null is PUBLIC. */
+  readonly defaultGrantees: readonly { readonly kind: 'table' | 'sequence'; readonly grantee: string | null }[];
   readonly comment: string | null;
   /** pg_class.reltuples and pg_table_size, for estimates. */
   readonly rowsEstimated: number;

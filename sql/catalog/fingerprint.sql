@@ -1,0 +1,91 @@
+-- One hash over the catalog rows that say what a table is and what hangs on it: when it changes, what was planned no longer
+-- fits, or something new (a trigger, a foreign key, a grant) would be lost at the switch. Left out is what changes by itself
+-- (statistics, file nodes, object ids of indexes, which REINDEX CONCURRENTLY replaces) and our own publication.
+-- $1::oid: table
+select coalesce(md5(string_agg(part.kind || part.content, e'\n' order by part.kind, part.content collate "C")), '') as fingerprint
+from (
+  select 'table' as kind, x::text as content
+  from (
+    select
+      c.relname, c.relnamespace, c.relowner, c.relkind, c.relpersistence, c.relam, c.reltablespace, c.relreplident, c.reloptions,
+      c.relrowsecurity, c.relforcerowsecurity, c.reloftype, c.relispartition, c.relacl, t.reloptions as toast_options
+    from pg_class c
+    left join pg_class t on t.oid = c.reltoastrelid
+    where c.oid = $1::oid
+  ) x
+  union all
+  select 'column', x::text
+  from (
+    select
+      a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+      a.attcompression, nullif(a.attstattarget, -1), a.attoptions, a.attacl, d.adbin::text
+    from pg_attribute a
+    left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+  ) x
+  union all
+  select 'index', x::text
+  from (
+    select
+      c.relname, c.relam, c.reltablespace, c.reloptions, i.indisunique, i.indisprimary, i.indisexclusion, i.indimmediate,
+      i.indisreplident, i.indnkeyatts, i.indkey, i.indclass, i.indcollation, i.indoption, i.indexprs::text, i.indpred::text,
+      to_jsonb(i) ->> 'indnullsnotdistinct'
+    from pg_index i
+    join pg_class c on c.oid = i.indexrelid
+    where i.indrelid = $1::oid and i.indisvalid
+  ) x
+  union all
+  select 'constraint', x::text
+  from (
+    select
+      con.conname, con.contype, con.condeferrable, con.condeferred, con.convalidated, con.conrelid, con.confrelid, con.conkey,
+      con.confkey, con.connoinherit, con.conbin::text, to_jsonb(con) ->> 'conenforced'
+    from pg_constraint con
+    where con.conrelid = $1::oid or con.confrelid = $1::oid
+  ) x
+  union all
+  select 'trigger', x::text
+  from (
+    select t.tgname, t.tgfoid, t.tgtype, t.tgenabled from pg_trigger t where t.tgrelid = $1::oid and not t.tgisinternal
+  ) x
+  union all
+  select 'policy', p.polname from pg_policy p where p.polrelid = $1::oid
+  union all
+  select 'rule', r.rulename from pg_rewrite r where r.ev_class = $1::oid
+  union all
+  select distinct 'dependent', x::text
+  from (
+    select d.classid, case when d.classid = 'pg_rewrite'::regclass then (select r.ev_class from pg_rewrite r where r.oid = d.objid) else d.objid end
+    from pg_depend d
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid and d.deptype = 'n'
+      and d.classid in ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass)
+  ) x
+  union all
+  select 'inheritance', x::text
+  from (select i.inhrelid, i.inhparent from pg_inherits i where i.inhrelid = $1::oid or i.inhparent = $1::oid) x
+  union all
+  select 'publication', p.pubname
+  from pg_publication_rel r
+  join pg_publication p on p.oid = r.prpubid
+  where r.prrelid = $1::oid and p.pubname !~ '^partitioner_'
+  union all
+  select 'statistics', s.stxname from pg_statistic_ext s where s.stxrelid = $1::oid
+  union all
+  select 'sequence', x::text
+  from (
+    select d.refobjsubid, d.deptype, c.oid, c.relname, c.relowner, c.relacl, q.seqtypid, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, q.seqcycle
+    from pg_depend d
+    join pg_class c on c.oid = d.objid and c.relkind = 'S'
+    join pg_sequence q on q.seqrelid = c.oid
+    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid and d.deptype in ('a', 'i')
+  ) x
+  union all
+  select 'comment', x::text
+  from (
+    select d.classoid::regclass::text, d.objsubid, d.description
+    from pg_description d
+    where (d.classoid = 'pg_class'::regclass and d.objoid = $1::oid)
+      or (d.classoid = 'pg_constraint'::regclass and d.objoid in (select oid from pg_constraint where conrelid = $1::oid))
+      or (d.classoid = 'pg_class'::regclass and d.objoid in (select indexrelid from pg_index where indrelid = $1::oid))
+  ) x
+) part;
