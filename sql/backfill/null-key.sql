@@ -1,3 +1,3 @@
--- prepare: source=public.pg_class_dummy key=id
+-- prepare: source=partitioner.migration key=created_at
 -- Whether a row has no partition key.
 select exists (select from only :"source" where :"key" is null) as found;

@@ -1,3 +1,4 @@
+-- How far the stream is applied, and what has been applied so far.
 -- $1::int: migration
 select lsn::text, partial_lsn::text, partial_changes::text, anomalies::text, inserted::text, updated::text, deleted::text
 from partitioner.position where migration = $1::int;

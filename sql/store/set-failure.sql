@@ -1,2 +1,3 @@
+-- Stops a migration with its failure.
 -- $1::int: migration  $2::jsonb: failure {code, message, detail, hint}
 update partitioner.migration set phase = 'failed', failure = $2::jsonb, waiting = null, updated_at = now() where id = $1::int;
