@@ -5,6 +5,7 @@ import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstr
 import { quoteIdent, quoteLiteral } from '../domain/identifier.ts';
 import { formatLsn, laterLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgoutput.ts';
+import { encodeStandbyStatus } from '../domain/standby-status.ts';
 import { MigratorError } from '../errors.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
@@ -67,13 +68,15 @@ interface WireConnection {
   readonly stream: Socket;
   end(): void;
   removeAllListeners(event: string): void;
+  sendCopyFromChunk(chunk: Buffer): void;
 }
 
 type Walsender = pg.Client & { readonly connection: WireConnection };
 
 /**
  * Receives a slot's change stream over one connection; the only place that knows pg-logical-replication. What it makes up for:
- * - the service confirms what it received, on a timer and on request plus one: its timer is off, and it is told the position minus one;
+ * - the service confirms what it received, on a timer, or what it is told plus one, with a clock that is a week ahead: its timer is off,
+ *   and the position is told from here;
  * - it answers no keepalive while the socket is paused: an own timer repeats the confirmed position;
  * - the bytes it hands out are overwritten by later reads: each message is copied;
  * - it neither waits for a slot that is still active nor bounds what it emits.
@@ -235,12 +238,8 @@ export class WalReceiver {
     });
   }
 
-  /** The service adds one to what it is told: it means the last byte, PostgreSQL the one after. */
   #sendFeedback(): void {
-    if (!this.#streaming || this.#stopped || this.#confirmed === 0n) return;
-    this.#service.acknowledge(formatLsn(this.#confirmed - 1n)).catch((error: unknown) => {
-      this.#fail(error);
-    });
+    if (this.#streaming && !this.#stopped) this.#connection?.sendCopyFromChunk(encodeStandbyStatus(this.#confirmed, Date.now()));
   }
 
   #keepalive(walEnd: Lsn): void {
