@@ -1,29 +1,26 @@
 import { defineConfig } from 'vitest/config';
 
-const server = { globalSetup: ['test/support/global-setup.ts'], setupFiles: ['test/support/setup.ts'] };
+const TIERS = ['unit', 'sql', 'pg', 'scenario', 'fault'] as const;
 
-/** A tier is a folder of test/: `npx vitest run --project pg`. */
-function tier(name: string, options: { testTimeout: number; maxWorkers?: number } & Partial<typeof server>) {
+/** A tier is a folder of test/: `npx vitest run --project pg`. Tiers run one after the other, the quick ones first. */
+function tier(name: (typeof TIERS)[number], testTimeout: number, maxWorkers = 2) {
   return {
     test: {
       name,
       include: [`test/${name}/**/*.test.ts`],
       environment: 'node' as const,
-      hookTimeout: 120_000,
       pool: 'forks' as const,
-      ...options,
+      sequence: { groupOrder: TIERS.indexOf(name) },
+      maxWorkers,
+      testTimeout,
+      hookTimeout: 120_000,
+      ...(name === 'unit' ? {} : { globalSetup: ['test/support/global-setup.ts'], setupFiles: ['test/support/setup.ts'] }),
     },
   };
 }
 
 export default defineConfig({
   test: {
-    projects: [
-      tier('unit', { testTimeout: 30_000 }),
-      tier('sql', { testTimeout: 60_000, ...server }),
-      tier('pg', { testTimeout: 120_000, maxWorkers: 2, ...server }),
-      tier('scenario', { testTimeout: 600_000, maxWorkers: 1, ...server }),
-      tier('fault', { testTimeout: 600_000, maxWorkers: 1, ...server }),
-    ],
+    projects: [tier('unit', 30_000), tier('sql', 60_000), tier('pg', 120_000), tier('scenario', 600_000, 1), tier('fault', 600_000, 1)],
   },
 });
