@@ -89,7 +89,7 @@ export async function fetchStatus(client: Client, table?: string): Promise<Statu
   if (!(await hasControlSchema(client))) throw noMigration(table);
   const { rows } = await client
     .query<StatusRow>(loadSql('status/migrations'), [table ?? null, DAEMON_LOCK_CLASS])
-    .catch((error: unknown) => Promise.reject(asNameError(error, table)));
+    .catch((error: unknown) => rethrowName(error, table));
   if (rows.length === 0) throw noMigration(table);
   return rows.map(toStatus);
 }
@@ -106,9 +106,9 @@ export function noMigration(table: string | undefined): MigratorError {
 }
 
 /** parse_ident raises 22023 on a name that cannot be one: that is the user's mistake, not PostgreSQL's. */
-export function asNameError(error: unknown, table: string | undefined): unknown {
-  if (sqlState(error) !== '22023') return error;
-  return new MigratorError('USAGE', `${table ?? ''} is no table name`, {
+export function rethrowName(error: unknown, table: string | undefined): never {
+  if (sqlState(error) !== '22023') throw error;
+  throw new MigratorError('USAGE', `${table ?? ''} is no table name`, {
     hint: 'write schema.table, with double quotes where SQL needs them: app."Events"',
     cause: error,
   });

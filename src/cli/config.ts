@@ -72,7 +72,7 @@ export function parseConfig(text: string, file: string): Config {
 
 /** Without the keys that the schema filled with undefined. */
 function present(settings: SettingValues): SettingValues {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as SettingValues;
+  return Object.fromEntries(Object.entries(settings).filter(([, value]: readonly [string, unknown]) => value !== undefined));
 }
 
 function configError(issue: z.core.$ZodIssue, document: Document, lines: LineCounter, file: string): MigratorError {

@@ -1,4 +1,4 @@
-import { asNameError, noMigration } from '../actions/status.ts';
+import { rethrowName, noMigration } from '../actions/status.ts';
 import { MigratorError } from '../errors.ts';
 import { fitsPhase, type Phase } from '../migration/phase.ts';
 import type { Client } from '../pg/client.ts';
@@ -21,7 +21,7 @@ export async function findMigration(client: Client, table: string): Promise<Foun
   if (!(await hasControlSchema(client))) return null;
   const { rows } = await client
     .query<FoundMigration>(loadSql('command/find-migration'), [table])
-    .catch((error: unknown) => Promise.reject(asNameError(error, table)));
+    .catch((error: unknown) => rethrowName(error, table));
   const first = rows[0];
   const alike = rows.filter(({ phase }) => isOpen(phase) === isOpen(first?.phase ?? 'done'));
   const other = alike.find(({ source }) => source !== first?.source);

@@ -21,7 +21,7 @@ export function planOptionsOf(settings: SettingValues, table: string, verb: stri
 
 /** A running migration keeps the partitioning it began with; flags that say otherwise are a mistake, not a wish to be ignored. */
 export function refuseOtherOptions(settings: SettingValues, kept: PlanOptions, source: string): void {
-  const asked: readonly (readonly [string, unknown, unknown])[] = [
+  const asked: readonly (readonly [string, string | undefined, string | undefined])[] = [
     ['range', settings.range, kept.range],
     ['every', settings.every, kept.every],
     ['from', settings.from, kept.from],
@@ -31,7 +31,7 @@ export function refuseOtherOptions(settings: SettingValues, kept: PlanOptions, s
     if (wanted === undefined || wanted === has) continue;
     throw new MigratorError(
       'USAGE',
-      `--${name} ${String(wanted)} does not fit: the migration of ${source} has begun with ${has === undefined ? `no --${name}` : `--${name} ${String(has)}`}`,
+      `--${name} ${wanted} does not fit: the migration of ${source} has begun with ${has === undefined ? `no --${name}` : `--${name} ${has}`}`,
       {
         hint: `leave --${name} out to resume it, or partitioner abort ${source} to begin anew`,
       },

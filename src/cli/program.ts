@@ -213,7 +213,7 @@ function invocationOf(command: Command): Invocation {
     table: command.args[0],
     json: own['json'] === true,
     config: typeof own['config'] === 'string' ? own['config'] : undefined,
-    settings: settings as SettingValues,
+    settings,
     own,
   };
 }

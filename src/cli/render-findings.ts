@@ -15,7 +15,9 @@ export function renderFindings(table: string, findings: readonly Finding[]): str
   ] as const) {
     if (group.length > 0) lines.push('', title, ...group.flatMap(renderFinding));
   }
-  if (passed.length > 0) lines.push('', 'PASSED', ...passed.map(({ id, message }) => `  ${id}: ${message}`));
+  // Below blockers the long list would only push them off the screen.
+  const shown = blockers.length > 0 ? wrapped(passed.map(({ id }) => id)) : passed.map(({ id, message }) => `  ${id}: ${message}`);
+  if (passed.length > 0) lines.push('', 'PASSED', ...shown);
   return lines.join('\n');
 }
 
@@ -29,6 +31,18 @@ function renderFinding({ id, object, message, detail, fix }: Finding): string[] 
 
 function indented(label: string, text: string): string[] {
   return text.split('\n').map((line, i) => `      ${i === 0 ? label : ' '.repeat(label.length)}${line}`);
+}
+
+/** The words in lines of about a terminal's width. */
+function wrapped(words: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const [i, word] of words.entries()) {
+    const text = i === words.length - 1 ? word : `${word},`;
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + text.length < 100) lines[lines.length - 1] = `${last} ${text}`;
+    else lines.push(`  ${text}`);
+  }
+  return lines;
 }
 
 function counted(count: number, noun: string): string {

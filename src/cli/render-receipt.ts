@@ -9,8 +9,8 @@ interface Receipt {
   readonly fenceLsn: string;
   readonly rowsCompared: number;
   readonly differences: number;
-  readonly sequences: readonly { readonly name: string; readonly lastValue: unknown }[];
-  readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
+  readonly sequences?: readonly { readonly name: string; readonly lastValue: unknown }[];
+  readonly objects?: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
   readonly committedAt: string;
 }
 

@@ -69,7 +69,10 @@ export async function startHttp({ host, port, status, metrics }: HttpOptions): P
   });
   server.get('/metrics', async (_request, reply) => {
     // Without a database the counters are still worth having; the gauges keep their last values.
-    await recent().then(metrics.setStatus, () => undefined);
+    await recent().then(
+      (current) => metrics.setStatus(current),
+      () => undefined,
+    );
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
   server.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: { code: 'USAGE', message: 'there is no such page' } }));

@@ -80,7 +80,10 @@ WARNINGS
   publications: publication debezium would stream the copy
 
 PASSED
-  primary-key: the primary key is (id)`);
+  primary-key`);
+    expect(renderFindings('a', [{ id: 'primary-key', severity: 'ok', object: 'a', message: 'the primary key is (id)' }])).toBe(
+      'a can be migrated: 0 blockers, 0 warnings, 1 passed\n\nPASSED\n  primary-key: the primary key is (id)',
+    );
   });
 });
 
