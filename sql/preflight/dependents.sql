@@ -5,7 +5,7 @@ with own as (
   select 'pg_class'::regclass as classid, $1::oid as objid
   union all select 'pg_type'::regclass, t.oid from pg_type t where t.typrelid = $1::oid
   union all select 'pg_type'::regclass, t.typarray from pg_type t where t.typrelid = $1::oid and t.typarray <> 0
-  union all select 'pg_constraint'::regclass, con.oid from pg_constraint con where con.conrelid = $1::oid
+  union all select 'pg_constraint'::regclass, con.oid from pg_constraint con where con.conrelid = $1::oid and con.contype <> 'f'
   union all select 'pg_class'::regclass, i.indexrelid from pg_index i where i.indrelid = $1::oid
 )
 select distinct

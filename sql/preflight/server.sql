@@ -17,7 +17,7 @@ select current_setting('server_version_num')::int as version_num,
        (select count(*)::int from pg_replication_slots) as slots_used,
        (select count(*)::int from pg_stat_replication) as wal_senders_used,
        (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as sessions_used,
-       (select count(*)::int from pg_stat_activity where usename = current_user) as role_sessions,
+       (select count(*)::int from pg_stat_activity where usename = current_user and backend_type in ('client backend', 'walsender')) as role_sessions,
        (select rolconnlimit from pg_roles where rolname = current_user) as role_connection_limit,
        (select datconnlimit from pg_database where datname = current_database()) as database_connection_limit,
        (select count(*)::int from pg_stat_activity where datname = current_database() and backend_type = 'client backend') as database_sessions

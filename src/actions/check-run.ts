@@ -18,7 +18,12 @@ export async function read<T>(run: CheckRun, ids: readonly CheckId[], object: st
 }
 
 /** The same for reads that bring their own read-only transaction. */
-export async function attempt<T>({ findings }: CheckRun, ids: readonly CheckId[], object: string, use: () => Promise<T>): Promise<T | null> {
+export async function attempt<T>(
+  { findings }: CheckRun,
+  ids: readonly CheckId[],
+  object: string,
+  use: () => Promise<T>,
+): Promise<T | null> {
   try {
     return await use();
   } catch (error) {

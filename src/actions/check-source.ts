@@ -14,13 +14,12 @@ import {
   listSequenceDependents,
   listTakenNames,
 } from '../pg/preflight-facts.ts';
-import { planLeaves } from '../plan/leaves.ts';
-import { retiredName, targetName } from '../plan/names.ts';
+import { MAX_LEAVES, planLeaves } from '../plan/leaves.ts';
 import { decideColumnTypes, decideConstraints, type ColumnFacts } from '../plan/preflight/columns.ts';
 import { decideAttached, decideDependents, decideRowSecurity, decideSequences } from '../plan/preflight/dependents.ts';
 import { unread } from '../plan/preflight/finding.ts';
 import { decideIndexes, decidePrimaryKey, decideReplicaIdentity } from '../plan/preflight/keys.ts';
-import { decideNames, listNearest } from '../plan/preflight/names.ts';
+import { decideNames, listMadeNames, listNearest } from '../plan/preflight/names.ts';
 import {
   decideInfinity,
   decideNulls,
@@ -28,7 +27,7 @@ import {
   decidePartitionColumnMissing,
   type KeyRange,
 } from '../plan/preflight/partition-column.ts';
-import { computeEnds, decideLeafCount, decideStep, estimateLeaves, nowOf, TOO_MANY_LEAVES } from '../plan/preflight/leaf-count.ts';
+import { computeEnds, decideLeafCount, decideStep, estimateLeaves, nowOf } from '../plan/preflight/leaf-count.ts';
 import { decideDefaultPrivileges, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
 import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
 import { decideSpace } from '../plan/preflight/size.ts';
@@ -71,28 +70,48 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
     ...decidePrimaryKey(table, columns),
     decideReplicaIdentity(table),
     ...decideIndexes(table, options.range),
-    decideEncoding(server, [table.schema, table.name, ...columns.map((column) => column.name), ...table.indexes.map((index) => index.name)]),
+    decideEncoding(server, [
+      table.schema,
+      table.name,
+      ...columns.map((column) => column.name),
+      ...table.indexes.map((index) => index.name),
+    ]),
   );
   await checkPartitioning(run, context, table, columns);
   return table;
 }
 
-async function checkDependents(run: CheckRun, { facts }: SourceContext, name: string): Promise<void> {
+async function checkDependents(run: CheckRun, { facts, migration }: SourceContext, name: string): Promise<void> {
   const { client, findings } = run;
   const dependents = await read(run, ['other-dependents', 'row-security'], name, () => listDependents(client, facts.oid));
   if (dependents === null) return;
   findings.push(...decideDependents(dependents, facts), ...decideRowSecurity(facts, dependents));
   const attached = await read(run, ['publications', 'subscriptions', 'security-labels'], name, () => fetchAttachedFacts(client, facts.oid));
-  if (attached !== null) findings.push(...decideAttached(attached, dependents, facts));
+  if (attached !== null) findings.push(...decideAttached(attached, dependents, facts, migration?.publicationName));
+  if (migration !== null) return; // its target uses the sequences already
   const sequences = await read(run, ['shared-sequences'], name, () => listSequenceDependents(client, facts.oid));
   if (sequences !== null) findings.push(...decideSequences(sequences, facts));
 }
 
-async function checkPartitioning(run: CheckRun, context: SourceContext, table: SourceTable, columns: readonly ColumnFacts[]): Promise<void> {
+async function checkPartitioning(
+  run: CheckRun,
+  context: SourceContext,
+  table: SourceTable,
+  columns: readonly ColumnFacts[],
+): Promise<void> {
   const { client, findings, options } = run;
   const column = columns.find((candidate) => candidate.name === options.range);
   if (column === undefined) {
-    findings.push(decidePartitionColumnMissing(options.range, table, listNearest(options.range, columns.map((candidate) => candidate.name))));
+    findings.push(
+      decidePartitionColumnMissing(
+        options.range,
+        table,
+        listNearest(
+          options.range,
+          columns.map((candidate) => candidate.name),
+        ),
+      ),
+    );
     return;
   }
   findings.push(decidePartitionColumn(column, table));
@@ -107,7 +126,13 @@ async function checkPartitioning(run: CheckRun, context: SourceContext, table: S
   });
 }
 
-async function checkLeaves(run: CheckRun, { server, migration }: SourceContext, table: SourceTable, kind: KeyKind, range: KeyRange): Promise<void> {
+async function checkLeaves(
+  run: CheckRun,
+  { server, migration }: SourceContext,
+  table: SourceTable,
+  kind: KeyKind,
+  range: KeyRange,
+): Promise<void> {
   const { client, findings, options } = run;
   const { finding, partitioning } = decideStep(kind, options, table);
   findings.push(finding);
@@ -117,7 +142,7 @@ async function checkLeaves(run: CheckRun, { server, migration }: SourceContext, 
   const leaves = estimateLeaves(kind, partitioning, ends, options.premake);
   findings.push(decideLeafCount(leaves, range, table), decideLockTable(server, leaves, table.indexes.length));
   if (migration !== null) return;
-  if (leaves > TOO_MANY_LEAVES) {
+  if (leaves > MAX_LEAVES) {
     findings.push(unread('names-free', name, 'there are too many leaves'));
     return;
   }
@@ -125,7 +150,7 @@ async function checkLeaves(run: CheckRun, { server, migration }: SourceContext, 
   const planned = planLeaves({ table: table.name, kind, step, ...ends, premake: options.premake, ...(from === null ? {} : { from }) });
   await read(run, ['names-free'], name, async () => {
     const id = await fetchNextMigrationId(client);
-    const names = [targetName(id, table.name), retiredName(id, table.name), ...planned.map((leaf) => leaf.name)];
+    const names = listMadeNames(table, planned, id);
     findings.push(...decideNames(await listTakenNames(client, table.schema, names), names.length, table));
   });
 }

@@ -20,7 +20,14 @@ import type { Finding } from '../plan/preflight/finding.ts';
 import { decideLink, decideReplicationConnection, type ReplicationProbe } from '../plan/preflight/link.ts';
 import { listNearest, decideOpenMigration } from '../plan/preflight/names.ts';
 import { decideDatabaseRights, decideReplicationRole, mayReplicate, type RoleFacts } from '../plan/preflight/role.ts';
-import { decideConnections, decideTimeouts, decideVersion, decideWal, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
+import {
+  decideConnections,
+  decideTimeouts,
+  decideVersion,
+  decideWal,
+  type OpenMigration,
+  type ServerFacts,
+} from '../plan/preflight/server.ts';
 import { decideTableKind, decideTableMissing } from '../plan/preflight/table-kind.ts';
 import { read, type CheckRun } from './check-run.ts';
 import { checkSource } from './check-source.ts';
@@ -52,7 +59,14 @@ export async function checkTable(
   const migration = name === null ? null : await read(run, ['migration'], tableText, () => openMigration(client, name));
   await checkServer(run, server, migration);
   const role = await inTransaction(client, () => fetchRoleFacts(client), READ_ONLY);
-  await checkRole(run, { settings, server, role, migration, pooled: linkFinding.severity === 'blocker', clientAddress: link.clientAddress });
+  await checkRole(run, {
+    settings,
+    server,
+    role,
+    migration,
+    pooled: linkFinding.severity === 'blocker',
+    clientAddress: link.clientAddress,
+  });
   if (facts === null) {
     if (!findings.some(({ id }) => id === 'table-exists' || id === 'role-schema')) findings.push(await missing(run, tableText));
     return { table: null, findings };
@@ -78,8 +92,13 @@ async function missing(run: CheckRun, text: string): Promise<Finding> {
   const names = (await read(run, [], text, () => listRelationNames(run.client))) ?? [];
   const bare = text.replaceAll('"', '');
   const candidates = bare.includes('.')
-    ? listNearest(bare, names.map(({ schema, name }) => `${schema}.${name}`))
-    : listNearest(bare, [...new Set(names.map(({ name }) => name))]).flatMap((near) => names.filter(({ name }) => name === near).map(({ schema, name }) => `${schema}.${name}`));
+    ? listNearest(
+        bare,
+        names.map(({ schema, name }) => `${schema}.${name}`),
+      )
+    : listNearest(bare, [...new Set(names.map(({ name }) => name))]).flatMap((near) =>
+        names.filter(({ name }) => name === near).map(({ schema, name }) => `${schema}.${name}`),
+      );
   // The right name in another schema is nearer than any other spelling.
   const elsewhere = names.filter(({ name }) => name === bare.split('.').at(-1)).map(({ schema, name }) => `${schema}.${name}`);
   return decideTableMissing(text, [...new Set([...elsewhere, ...candidates])].slice(0, 3));

@@ -2,7 +2,6 @@ import type { QualifiedName } from '../domain/identifier.ts';
 import type { KeyRange, Look } from '../plan/preflight/partition-column.ts';
 import { bindIdentifiers, loadSql } from '../sql/load.ts';
 import { inTransaction, sqlState, type Client } from './client.ts';
-import { fetchKeyStatistics } from './preflight-facts.ts';
 
 const QUERY_CANCELED = '57014';
 
@@ -13,17 +12,27 @@ export async function lookForNull(client: Client, source: QualifiedName, key: st
   return rows[0]!.found ? 'found' : 'none';
 }
 
-/** The range of the partition key's values; of the statistics when reading the rows takes longer than `seconds`. */
-export async function lookForRange(client: Client, table: QualifiedName & { readonly oid: number }, key: string, seconds: number): Promise<KeyRange> {
-  const rows = await bounded<{ lowest: string | null; highest: string | null }>(
+/** The range of the partition key's values; that of the statistics when reading the rows takes longer than `seconds`. */
+export async function lookForRange(client: Client, { schema, name }: QualifiedName, key: string, seconds: number): Promise<KeyRange> {
+  const extent = await bounded<{ min: string | null; max: string | null }>(
     client,
-    bindIdentifiers(loadSql('preflight/key-bounds'), { source: { schema: table.schema, name: table.name }, key }),
+    bindIdentifiers(loadSql('catalog/key-extent'), { source: { schema, name }, key }),
     seconds,
   );
-  if (rows !== null) return { ...rows[0]!, from: 'rows', hasInfinity: false };
-  const statistics = await inTransaction(client, () => fetchKeyStatistics(client, table.oid, key), 'begin transaction read only');
-  if (statistics === null) return { lowest: null, highest: null, from: 'nothing', hasInfinity: false };
-  return { ...statistics, from: 'statistics' };
+  if (extent !== null) return { lowest: extent[0]!.min, highest: extent[0]!.max, from: 'rows', hasInfinity: false };
+  const { rows } = await client.query<{ common_values: string[] | null; histogram: string[] | null }>({
+    text: loadSql('catalog/key-facts'),
+    values: [schema, name, key],
+  });
+  if (rows[0] === undefined) return { lowest: null, highest: null, from: 'nothing', hasInfinity: false };
+  const common = rows[0].common_values ?? [];
+  const histogram = rows[0].histogram ?? [];
+  return {
+    lowest: histogram[0] ?? null,
+    highest: histogram.at(-1) ?? null,
+    from: 'statistics',
+    hasInfinity: common.includes('infinity') || common.includes('-infinity'),
+  };
 }
 
 /** Null when the time was over. Without parallel workers: a look must not take the machine. */

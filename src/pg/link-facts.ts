@@ -14,7 +14,10 @@ interface LinkRow {
 }
 
 /** Follows the session over some transactions; looks at a second session only when the first one makes suspicious. */
-export async function fetchLinkFacts(client: Client, settings: ConnectionSettings): Promise<LinkFacts & { readonly clientAddress: string | null }> {
+export async function fetchLinkFacts(
+  client: Client,
+  settings: ConnectionSettings,
+): Promise<LinkFacts & { readonly clientAddress: string | null }> {
   const token = String(Math.random());
   await client.query({ text: loadSql('preflight/mark-session'), values: [token] });
   const rows: LinkRow[] = [];
@@ -44,7 +47,12 @@ async function sharesBackend(settings: ConnectionSettings, pids: ReadonlySet<num
 
 /** Opens a replication connection and asks it who the server is: what pg_hba.conf, role and proxies allow is tried, not guessed. */
 export async function probeReplication(settings: ConnectionSettings): Promise<ReplicationProbe> {
-  const client = new pg.Client({ connectionTimeoutMillis: 10_000, ...settings.clientConfig, application_name: 'partitioner check', replication: 'database' } as pg.ClientConfig);
+  const client = new pg.Client({
+    connectionTimeoutMillis: 10_000,
+    ...settings.clientConfig,
+    application_name: 'partitioner check',
+    replication: 'database',
+  } as pg.ClientConfig);
   client.on('error', () => undefined);
   try {
     await client.connect();

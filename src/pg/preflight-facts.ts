@@ -14,7 +14,12 @@ import { hasControlSchema } from './control-store.ts';
 /** Runs one of sql/preflight; the columns' names become the facts' names: `version_num` is `versionNum`. */
 async function list<T>(client: Client, name: string, values: readonly unknown[] = []): Promise<T[]> {
   const { rows } = await client.query<Record<string, unknown>>({ text: loadSql(`preflight/${name}`), values: [...values] });
-  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase()), value])) as T);
+  return rows.map(
+    (row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([key, value]) => [key.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase()), value]),
+      ) as T,
+  );
 }
 
 async function one<T>(client: Client, name: string, values: readonly unknown[] = []): Promise<T> {
@@ -58,10 +63,17 @@ export async function listRelationNames(client: Client): Promise<QualifiedName[]
 
 /** A relation of any kind by its name; null when there is none. */
 export async function fetchTableFacts(client: Client, { schema, name }: QualifiedName): Promise<TableFacts | null> {
-  type Row = Omit<TableFacts, 'oid' | 'tableBytes' | 'indexBytes' | 'blocks'> & Record<'oid' | 'tableBytes' | 'indexBytes' | 'blocks', string>;
+  type Row = Omit<TableFacts, 'oid' | 'tableBytes' | 'indexBytes' | 'blocks'> &
+    Record<'oid' | 'tableBytes' | 'indexBytes' | 'blocks', string>;
   const [row] = await list<Row>(client, 'table', [schema, name]);
   if (row === undefined) return null;
-  return { ...row, oid: Number(row.oid), tableBytes: Number(row.tableBytes), indexBytes: Number(row.indexBytes), blocks: Number(row.blocks) };
+  return {
+    ...row,
+    oid: Number(row.oid),
+    tableBytes: Number(row.tableBytes),
+    indexBytes: Number(row.indexBytes),
+    blocks: Number(row.blocks),
+  };
 }
 
 export async function listColumnFacts(client: Client, oid: number): Promise<ColumnFacts[]> {
@@ -87,12 +99,6 @@ export async function fetchAttachedFacts(client: Client, oid: number): Promise<A
 
 export async function listTakenNames(client: Client, schema: string, names: readonly string[]): Promise<TakenName[]> {
   return list(client, 'taken-names', [schema, names]);
-}
-
-/** What the statistics say of a column's range; null without statistics. */
-export async function fetchKeyStatistics(client: Client, oid: number, column: string): Promise<{ lowest: string | null; highest: string | null; hasInfinity: boolean } | null> {
-  const [row] = await list<{ lowest: string | null; highest: string | null; hasInfinity: boolean }>(client, 'key-statistics', [oid, column]);
-  return row ?? null;
 }
 
 /** The server's clock in microseconds since 2000-01-01 UTC: what a timestamptz is inside. */

@@ -53,7 +53,14 @@ export function decideTransactions(transactions: readonly OpenTransaction[]): Fi
   if (hidden.length > 0) {
     const pids = hidden.map(({ pid }) => pid).join(', ');
     const reason = `the age of the transactions of other roles is hidden (pid ${pids})`;
-    findings.push(unread('long-transactions', `pid ${pids}`, reason, 'GRANT pg_read_all_stats TO CURRENT_USER; (as a superuser, for the role that connects)'));
+    findings.push(
+      unread(
+        'long-transactions',
+        `pid ${pids}`,
+        reason,
+        'GRANT pg_read_all_stats TO CURRENT_USER; (as a superuser, for the role that connects)',
+      ),
+    );
   }
   return findings.length > 0 ? findings : [passed('long-transactions', '', `no transaction is older than ${LONG_SECONDS} s`)];
 }

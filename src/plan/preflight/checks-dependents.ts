@@ -38,7 +38,7 @@ export const DEPENDENT_CHECKS = {
     worst: 'blocker',
     title: 'no function is bound to it or to its row type',
     why: `${FOLLOWS} (Functions whose body is text, PL/pgSQL for one, find the table by its name and need nothing.)`,
-    fix: 'DROP FUNCTION …; and make it again after the cutover.',
+    fix: 'DROP ROUTINE …; and make it again after the cutover.',
   },
   'row-type': {
     worst: 'blocker',

@@ -10,7 +10,7 @@ export const SERVER_CHECKS = {
   },
   'server-version': {
     worst: 'blocker',
-    title: 'PostgreSQL 14 to 18',
+    title: 'the server is PostgreSQL 14 to 18',
     why: 'The statements, the catalog reads and the decoding are tested on these major versions only.',
     fix: 'Upgrade the server, or use a release of data-partitioner that names its version.',
   },

@@ -52,7 +52,7 @@ export const TABLE_CHECKS = {
   },
   'primary-key-types': {
     worst: 'blocker',
-    title: "equal keys are equal bytes",
+    title: 'equal keys are equal bytes',
     why: 'Keys are matched as they travel. Types of which two different values can be equal (-0 and 0, 1 day and 24 hours, "a" and "A") would let a change miss its row.',
     fix: 'Use another type or a deterministic collation for the key column.',
   },
@@ -154,14 +154,14 @@ export const TABLE_CHECKS = {
   },
   'space-needed': {
     worst: 'warning',
-    title: 'disk and WAL needed',
+    title: 'the disk space and the WAL that it needs are small',
     why: 'Both tables stand side by side until the retired one is dropped, and the backfill writes WAL. Free disk space cannot be seen from SQL.',
     fix: 'Compare with the free space of the data and WAL volumes.',
   },
   migration: {
     worst: 'warning',
-    title: 'a migration of the table',
-    why: 'A migration that has begun is resumed by start: it keeps its partitioning.',
-    fix: 'partitioner status TABLE',
+    title: 'no migration of it is open, or start can resume it',
+    why: 'A migration that has begun keeps its partitioning; one that has failed is not resumed.',
+    fix: 'partitioner status TABLE shows the failure; partitioner abort TABLE removes every object it made',
   },
 } as const satisfies Record<string, CheckDefinition>;

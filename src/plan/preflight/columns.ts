@@ -41,7 +41,13 @@ export function decideColumnTypes(columns: readonly ColumnFacts[], table: Qualif
         )),
     ...(large.length === 0
       ? [passed('large-objects', name, 'no column seems to point to large objects')]
-      : large.map((column) => warning('large-objects', `${name}.${column.name}`, `column ${column.name} is of type ${column.type}: if it points to large objects, only the pointer is copied`))),
+      : large.map((column) =>
+          warning(
+            'large-objects',
+            `${name}.${column.name}`,
+            `column ${column.name} is of type ${column.type}: if it points to large objects, only the pointer is copied`,
+          ),
+        )),
   ];
 }
 
@@ -62,7 +68,8 @@ export function decideConstraints(constraints: readonly ConstraintFacts[], table
   const alter = (text: string): string => `ALTER TABLE ${quoteName(table)} ${text};`;
   const findings = constraints.flatMap((constraint) => {
     const { name: constraintName, type, definition, validated, noInherit, enforced } = constraint;
-    const found = (problem: string, fix: string): Finding => blocker('check-constraints', constraintName, `constraint ${constraintName} (${definition}) ${problem}`, fix);
+    const found = (problem: string, fix: string): Finding =>
+      blocker('check-constraints', constraintName, `constraint ${constraintName} (${definition}) ${problem}`, fix);
     const quoted = quoteIdent(constraintName);
     if (noInherit) {
       // Cut off by hand: pg_get_constraintdef prints it last, before NOT VALID.
@@ -70,7 +77,9 @@ export function decideConstraints(constraints: readonly ConstraintFacts[], table
       return [
         found(
           'is NO INHERIT, which a partitioned table cannot have',
-          type === 'n' ? alter(`ALTER CONSTRAINT ${quoted} INHERIT`) : alter(`DROP CONSTRAINT ${quoted}, ADD CONSTRAINT ${quoted} ${plain}`),
+          type === 'n'
+            ? alter(`ALTER CONSTRAINT ${quoted} INHERIT`)
+            : alter(`DROP CONSTRAINT ${quoted}, ADD CONSTRAINT ${quoted} ${plain}`),
         ),
       ];
     }

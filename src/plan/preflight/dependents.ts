@@ -28,7 +28,7 @@ export interface Dependent {
   readonly ruleRelationKind: string | null;
 }
 
-/** What is said of a dependent; null for what the migration carries. */
+/** What is said of a dependent that the migration does not carry. */
 interface Verdict {
   readonly id: CheckId;
   readonly object: string;
@@ -50,7 +50,7 @@ const EXAMINED = [
 ] as const satisfies readonly CheckId[];
 
 /** A finding for each dependent that is not carried, and what was found free of them. */
-export function decideDependents(dependents: readonly Dependent[], table: QualifiedName): Finding[] {
+export function decideDependents(dependents: readonly Dependent[], table: TableFacts): Finding[] {
   const name = `${table.schema}.${table.name}`;
   const found = new Map<string, Finding>();
   for (const dependent of dependents) {
@@ -79,10 +79,10 @@ const NOTHING: Readonly<Record<(typeof EXAMINED)[number], string>> = {
   'other-dependents': 'nothing else depends on it',
 };
 
-function judge(dependent: Dependent, table: QualifiedName, name: string): Verdict | null {
+function judge(dependent: Dependent, table: TableFacts, name: string): Verdict | null {
   switch (dependent.catalog) {
     case 'pg_class':
-      return judgeRelation(dependent, name);
+      return judgeRelation(dependent, table, name);
     case 'pg_attrdef':
       return dependent.isOwn ? null : other(dependent, name);
     case 'pg_constraint':
@@ -98,7 +98,7 @@ function judge(dependent: Dependent, table: QualifiedName, name: string): Verdic
         id: 'functions',
         object: dependent.identity,
         message: `function ${dependent.identity} ${dependent.onRowType ? `uses the row type of ${name}` : `reads ${name}`}`,
-        fix: `DROP FUNCTION ${dependent.identity}; and make it again after the cutover`,
+        fix: `DROP ROUTINE ${dependent.identity}; and make it again after the cutover`,
       };
     case 'pg_statistic_ext':
       return {
@@ -116,18 +116,18 @@ function judge(dependent: Dependent, table: QualifiedName, name: string): Verdic
   }
 }
 
-/** Its indexes, owned sequences, TOAST table; children are named by table-inheritance. */
-function judgeRelation(dependent: Dependent, name: string): Verdict | null {
-  const { relationKind, dependency, isOwn, onRowType } = dependent;
+/** Its indexes, owned sequences and TOAST table are carried; its children are named by decideInheritance. */
+function judgeRelation(dependent: Dependent, { children }: TableFacts, name: string): Verdict | null {
+  const { relationKind, dependency, isOwn, onRowType, identity } = dependent;
   if (onRowType) return rowType(dependent, name);
   if ((relationKind === 'i' && isOwn) || relationKind === 't') return null;
   if (relationKind === 'S' && (dependency === 'a' || dependency === 'i')) return null;
-  if ('rpf'.includes(relationKind)) return null; // a child: decideInheritance names it
+  if (children.includes(identity)) return null;
   return other(dependent, name);
 }
 
 function judgeConstraint(dependent: Dependent, table: QualifiedName, name: string): Verdict | null {
-  const { constraintType, constraintName, isOwn, relation, identity } = dependent;
+  const { constraintType, constraintName, isOwn, relation } = dependent;
   if (constraintType === 'f' && isOwn) {
     return {
       id: 'foreign-keys-out',
@@ -147,7 +147,7 @@ function judgeConstraint(dependent: Dependent, table: QualifiedName, name: strin
   if (isOwn && constraintType !== null && 'pucxn'.includes(constraintType)) return null;
   if (isOwn && constraintType === 't') return null; // a constraint trigger: named as a trigger
   if (dependent.onRowType) return rowType(dependent, name);
-  return other({ ...dependent, identity }, name);
+  return other(dependent, name);
 }
 
 /** Internal triggers belong to foreign keys, which are named themselves. */
@@ -157,7 +157,9 @@ function judgeTrigger({ isInternalTrigger, name: trigger, relation, isOwn, ident
   return {
     id: 'triggers',
     object: `${on}.${trigger ?? identity}`,
-    message: isOwn ? `trigger ${trigger ?? identity} of ${name} is not carried yet` : `constraint trigger ${trigger ?? identity} of ${on} names ${name}`,
+    message: isOwn
+      ? `trigger ${trigger ?? identity} of ${name} is not carried yet`
+      : `constraint trigger ${trigger ?? identity} of ${on} names ${name}`,
     fix: `DROP TRIGGER ${quoteIdent(trigger ?? identity)} ON ${on};`,
   };
 }
@@ -166,7 +168,12 @@ function judgeRule({ ruleRelationKind, relation, name: rule, isOwn, identity }: 
   const on = relation ?? identity;
   if (ruleRelationKind === 'v' || ruleRelationKind === 'm') {
     const kind = ruleRelationKind === 'v' ? 'view' : 'materialized view';
-    return { id: 'views', object: on, message: `${kind} ${on} reads ${name}`, fix: `DROP ${kind.toUpperCase()} ${on}; and make it again after the cutover` };
+    return {
+      id: 'views',
+      object: on,
+      message: `${kind} ${on} reads ${name}`,
+      fix: `DROP ${kind.toUpperCase()} ${on}; and make it again after the cutover`,
+    };
   }
   return {
     id: 'rules',
@@ -200,7 +207,12 @@ export function decideRowSecurity({ rowSecurity, rowSecurityForced, ...table }: 
   const name = `${table.schema}.${table.name}`;
   const policies = dependents.filter(({ catalog, isOwn }) => catalog === 'pg_policy' && isOwn);
   const findings = [...new Set(policies.map(({ name: policy }) => policy!))].map((policy) =>
-    blocker('row-security', `${name}.${policy}`, `policy ${policy} of ${name} is not carried yet`, `DROP POLICY ${quoteIdent(policy)} ON ${quoteName(table)};`),
+    blocker(
+      'row-security',
+      `${name}.${policy}`,
+      `policy ${policy} of ${name} is not carried yet`,
+      `DROP POLICY ${quoteIdent(policy)} ON ${quoteName(table)};`,
+    ),
   );
   if (rowSecurity || rowSecurityForced) {
     findings.push(
@@ -217,7 +229,7 @@ export function decideRowSecurity({ rowSecurity, rowSecurityForced, ...table }: 
 
 /** sql/preflight/attached.sql */
 export interface AttachedFacts {
-  /** Publications that have the table, for whatever reason. Ours are left out. */
+  /** Publications that have the table, for whatever reason. */
   readonly publications: readonly string[];
   readonly allTablesPublications: readonly string[];
   readonly subscriptions: readonly string[];
@@ -225,22 +237,41 @@ export interface AttachedFacts {
   readonly extensionIndexes: readonly string[];
 }
 
-export function decideAttached(facts: AttachedFacts, dependents: readonly Dependent[], table: QualifiedName): Finding[] {
+/** `ours` is the publication of the open migration, if there is one. */
+export function decideAttached(facts: AttachedFacts, dependents: readonly Dependent[], table: QualifiedName, ours?: string): Finding[] {
   const name = `${table.schema}.${table.name}`;
-  const explicit = new Set(dependents.filter(({ catalog }) => catalog === 'pg_publication_rel').map(({ identity }) => / in publication (.*)$/.exec(identity)?.[1] ?? identity));
+  const explicit = new Set(
+    dependents
+      .filter(({ catalog }) => catalog === 'pg_publication_rel')
+      .map(({ identity }) => / in publication (.*)$/.exec(identity)?.[1] ?? identity),
+  );
   return [
-    ...listed('publications', facts.publications, name, 'no publication has it', (publication) => {
-      const how = facts.allTablesPublications.includes(publication) ? ' (FOR ALL TABLES)' : explicit.has(quoteIfNeeded(publication)) ? '' : ' (of its schema)';
-      const fix =
-        how === ''
-          ? `ALTER PUBLICATION ${quoteIdent(publication)} DROP TABLE ${quoteName(table)};`
-          : how === ' (of its schema)'
-            ? `ALTER PUBLICATION ${quoteIdent(publication)} DROP TABLES IN SCHEMA ${quoteIdent(table.schema)};`
-            : `DROP PUBLICATION ${quoteIdent(publication)}; or make it again FOR TABLE … without this one`;
-      return { message: `publication ${publication}${how} has ${name}`, fix };
-    }),
-    ...listed('subscriptions', facts.subscriptions, name, 'no subscription writes it', (subscription) => ({ message: `subscription ${subscription} writes ${name}` })),
-    ...listed('security-labels', facts.securityLabels, name, 'it carries no security label', (label) => ({ message: `security label of ${label} is not carried` })),
+    ...listed(
+      'publications',
+      facts.publications.filter((publication) => publication !== ours),
+      name,
+      'no publication has it',
+      (publication) => {
+        const how = facts.allTablesPublications.includes(publication)
+          ? ' (FOR ALL TABLES)'
+          : explicit.has(quoteIfNeeded(publication))
+            ? ''
+            : ' (of its schema)';
+        const fix =
+          how === ''
+            ? `ALTER PUBLICATION ${quoteIdent(publication)} DROP TABLE ${quoteName(table)};`
+            : how === ' (of its schema)'
+              ? `ALTER PUBLICATION ${quoteIdent(publication)} DROP TABLES IN SCHEMA ${quoteIdent(table.schema)};`
+              : `DROP PUBLICATION ${quoteIdent(publication)}; or make it again FOR TABLE … without this one`;
+        return { message: `publication ${publication}${how} has ${name}`, fix };
+      },
+    ),
+    ...listed('subscriptions', facts.subscriptions, name, 'no subscription writes it', (subscription) => ({
+      message: `subscription ${subscription} writes ${name}`,
+    })),
+    ...listed('security-labels', facts.securityLabels, name, 'it carries no security label', (label) => ({
+      message: `security label of ${label} is not carried`,
+    })),
     ...facts.extensionIndexes.map((object) => blocker('table-extension', object, `${object} of ${name} is bound to an extension`)),
   ];
 }
@@ -277,7 +308,16 @@ export function decideSequences(dependents: readonly SequenceDependent[], table:
   if (dependents.length === 0) return [passed('shared-sequences', `${table.schema}.${table.name}`, 'nothing else uses its sequences')];
   return dependents.map(({ sequence, isIdentity, description }) =>
     isIdentity
-      ? blocker('shared-sequences', sequence, `${description} uses ${sequence}, the sequence of an identity column, which is replaced at the cutover`)
-      : warning('shared-sequences', sequence, `${description} uses ${sequence}, which goes on as the same sequence`, `nothing needs to be done; but it keeps ${sequence} from being dropped with the table`),
+      ? blocker(
+          'shared-sequences',
+          sequence,
+          `${description} uses ${sequence}, the sequence of an identity column, which is replaced at the cutover`,
+        )
+      : warning(
+          'shared-sequences',
+          sequence,
+          `${description} uses ${sequence}, which goes on as the same sequence`,
+          `nothing needs to be done; but it keeps ${sequence} from being dropped with the table`,
+        ),
   );
 }

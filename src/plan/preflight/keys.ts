@@ -16,7 +16,14 @@ export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFac
     return [blocker('primary-key', name, `${name} has no primary key`, fix)];
   }
   if (!primary.isValid) {
-    return [blocker('primary-key', primary.name, `the primary key ${primary.name} is not valid`, `REINDEX INDEX CONCURRENTLY ${quoteName(primary)};`)];
+    return [
+      blocker(
+        'primary-key',
+        primary.name,
+        `the primary key ${primary.name} is not valid`,
+        `REINDEX INDEX CONCURRENTLY ${quoteName(primary)};`,
+      ),
+    ];
   }
   if (primary.constraint?.deferrable === true) {
     return [
@@ -29,10 +36,19 @@ export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFac
     ];
   }
   if (primary.accessMethod !== 'btree') {
-    return [blocker('primary-key', primary.name, `the primary key ${primary.name} is WITHOUT OVERLAPS (a ${primary.accessMethod} index): equal keys must mean one row`)];
+    return [
+      blocker(
+        'primary-key',
+        primary.name,
+        `the primary key ${primary.name} is WITHOUT OVERLAPS (a ${primary.accessMethod} index): equal keys must mean one row`,
+      ),
+    ];
   }
   const key = primary.keyColumns.filter((column) => column !== null);
-  return [passed('primary-key', primary.name, `the primary key ${primary.name} is (${key.join(', ')})`), ...decideKeyTypes(key, columns, name)];
+  return [
+    passed('primary-key', primary.name, `the primary key ${primary.name} is (${key.join(', ')})`),
+    ...decideKeyTypes(key, columns, name),
+  ];
 }
 
 function mayBecomePrimary(index: Index, columns: readonly ColumnFacts[]): boolean {
@@ -64,7 +80,13 @@ function decideKeyTypes(key: readonly string[], columns: readonly ColumnFacts[],
     const reason = column === undefined ? null : reasonAgainst(column);
     if (column === undefined || reason === null) return [];
     const through = column.type === column.baseType ? '' : ` (${column.baseType})`;
-    return [blocker('primary-key-types', `${table}.${name}`, `key column ${name} is of type ${column.type}${through}, whose equal values need not be the same bytes: ${reason}`)];
+    return [
+      blocker(
+        'primary-key-types',
+        `${table}.${name}`,
+        `key column ${name} is of type ${column.type}${through}, whose equal values need not be the same bytes: ${reason}`,
+      ),
+    ];
   });
   return findings.length > 0 ? findings : [passed('primary-key-types', table, 'equal keys are equal bytes')];
 }
@@ -85,18 +107,35 @@ export function decideReplicaIdentity(table: SourceTable): Finding {
   const primary = table.indexes.find(({ isPrimary }) => isPrimary);
   const identity = table.indexes.find(({ isReplicaIdentity }) => isReplicaIdentity);
   const fix = `ALTER TABLE ${quoteName(table)} REPLICA IDENTITY DEFAULT;`;
-  if (table.replicaIdentity === 'n') return blocker('replica-identity', name, `the replica identity of ${name} is NOTHING: the WAL does not tell which row a change hit`, fix);
+  if (table.replicaIdentity === 'n')
+    return blocker(
+      'replica-identity',
+      name,
+      `the replica identity of ${name} is NOTHING: the WAL does not tell which row a change hit`,
+      fix,
+    );
   if (table.replicaIdentity === 'i' && identity?.oid !== primary?.oid) {
-    return blocker('replica-identity', name, `the replica identity of ${name} is the index ${identity?.name ?? '(dropped)'}: the primary key or FULL is needed`, fix);
+    return blocker(
+      'replica-identity',
+      name,
+      `the replica identity of ${name} is the index ${identity?.name ?? '(dropped)'}: the primary key or FULL is needed`,
+      fix,
+    );
   }
-  return passed('replica-identity', name, table.replicaIdentity === 'f' ? 'the replica identity is FULL' : 'the replica identity is the primary key');
+  return passed(
+    'replica-identity',
+    name,
+    table.replicaIdentity === 'f' ? 'the replica identity is FULL' : 'the replica identity is the primary key',
+  );
 }
 
 /** Unique indexes that could not keep values unique over all leaves, exclusion constraints, invalid indexes, the CLUSTER mark. */
 export function decideIndexes(table: SourceTable, partitionColumn: string): Finding[] {
   const name = nameOf(table);
   const secondary = table.indexes.filter(({ isPrimary }) => !isPrimary);
-  const exclusion = secondary.filter(({ constraint, accessMethod }) => constraint?.type === 'x' || (constraint?.type === 'u' && accessMethod !== 'btree'));
+  const exclusion = secondary.filter(
+    ({ constraint, accessMethod }) => constraint?.type === 'x' || (constraint?.type === 'u' && accessMethod !== 'btree'),
+  );
   const unique = secondary.filter((index) => index.isUnique && !exclusion.includes(index) && !index.keyColumns.includes(partitionColumn));
   const invalid = secondary.filter(({ isValid }) => !isValid);
   const clustered = table.indexes.filter(({ isClustered }) => isClustered);
@@ -110,19 +149,36 @@ export function decideIndexes(table: SourceTable, partitionColumn: string): Find
       ),
     ),
     ...each(exclusion, passed('exclusion-constraints', name, 'there is no exclusion constraint'), (index) =>
-      blocker('exclusion-constraints', index.name, `exclusion constraint ${index.name} cannot hold over several leaves`, dropOf(table, index)),
+      blocker(
+        'exclusion-constraints',
+        index.name,
+        `exclusion constraint ${index.name} cannot hold over several leaves`,
+        dropOf(table, index),
+      ),
     ),
     ...each(invalid, passed('indexes-valid', name, 'each index is valid'), (index) =>
-      blocker('indexes-valid', index.name, `index ${index.name} is not valid: it is being built, or its building failed`, `REINDEX INDEX CONCURRENTLY ${quoteName(index)}; or DROP INDEX CONCURRENTLY ${quoteName(index)};`),
+      blocker(
+        'indexes-valid',
+        index.name,
+        `index ${index.name} is not valid: it is being built, or its building failed`,
+        `REINDEX INDEX CONCURRENTLY ${quoteName(index)}; or DROP INDEX CONCURRENTLY ${quoteName(index)};`,
+      ),
     ),
     ...each(clustered, passed('index-clustered', name, 'no index is marked for CLUSTER'), (index) =>
-      warning('index-clustered', index.name, `${name} is marked to be clustered on ${index.name}: the mark is not carried`, `ALTER TABLE ${quoteName(table)} SET WITHOUT CLUSTER;`),
+      warning(
+        'index-clustered',
+        index.name,
+        `${name} is marked to be clustered on ${index.name}: the mark is not carried`,
+        `ALTER TABLE ${quoteName(table)} SET WITHOUT CLUSTER;`,
+      ),
     ),
   ];
 }
 
 function dropOf(table: SourceTable, index: Index): string {
-  return index.constraint === null ? `DROP INDEX ${quoteName(index)};` : `ALTER TABLE ${quoteName(table)} DROP CONSTRAINT ${quoteIdent(index.constraint.name)};`;
+  return index.constraint === null
+    ? `DROP INDEX ${quoteName(index)};`
+    : `ALTER TABLE ${quoteName(table)} DROP CONSTRAINT ${quoteIdent(index.constraint.name)};`;
 }
 
 function each(indexes: readonly Index[], otherwise: Finding, toFinding: (index: Index) => Finding): Finding[] {

@@ -2,6 +2,7 @@ import { KEY_RANGE, type KeyKind } from '../../domain/key-kind.ts';
 import { parseEvery, parseKeyText, periodOf, type Step } from '../../domain/partition-key.ts';
 import type { QualifiedName } from '../../domain/identifier.ts';
 import { MigratorError } from '../../errors.ts';
+import { MAX_LEAVES } from '../leaves.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 import type { KeyRange } from './partition-column.ts';
 
@@ -63,7 +64,6 @@ export function estimateLeaves(
 }
 
 const MANY_LEAVES = 1000;
-export const TOO_MANY_LEAVES = 10_000;
 
 export function decideLeafCount(leaves: number, range: KeyRange, table: QualifiedName): Finding {
   const name = `${table.schema}.${table.name}`;
@@ -74,6 +74,8 @@ export function decideLeafCount(leaves: number, range: KeyRange, table: Qualifie
   }[range.from];
   const span = range.lowest === null || range.highest === null ? 'no value is known' : `values from ${range.lowest} to ${range.highest}`;
   const message = `about ${leaves} leaves (${span}${source})`;
-  if (leaves > TOO_MANY_LEAVES) return blocker('leaf-count', name, `${message}: at most ${TOO_MANY_LEAVES} are made`);
-  return leaves > MANY_LEAVES ? warning('leaf-count', name, `${message}: more than ${MANY_LEAVES} make planning slow`) : passed('leaf-count', name, message);
+  if (leaves > MAX_LEAVES) return blocker('leaf-count', name, `${message}: at most ${MAX_LEAVES} are made`);
+  return leaves > MANY_LEAVES
+    ? warning('leaf-count', name, `${message}: more than ${MANY_LEAVES} make planning slow`)
+    : passed('leaf-count', name, message);
 }

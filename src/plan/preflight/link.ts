@@ -22,13 +22,21 @@ export function decideLink(facts: LinkFacts, endpoint: string): Finding {
       ? ''
       : ` (the server itself listens on port ${facts.serverPort})`;
   if (pids.size > 1) {
-    return blocker('direct-connection', endpoint, `a pooler stands in between: statements of one session ran in ${pids.size} server processes${port}`);
+    return blocker(
+      'direct-connection',
+      endpoint,
+      `a pooler stands in between: statements of one session ran in ${pids.size} server processes${port}`,
+    );
   }
   if (facts.sharesBackend === true) {
     return blocker('direct-connection', endpoint, `a pooler stands in between: two sessions at a time ran in one server process${port}`);
   }
   if (!facts.stateSurvives) {
-    return blocker('direct-connection', endpoint, `a pooler stands in between: a setting of the session is gone in its next transaction${port}`);
+    return blocker(
+      'direct-connection',
+      endpoint,
+      `a pooler stands in between: a setting of the session is gone in its next transaction${port}`,
+    );
   }
   if (facts.announcedPid !== null && !pids.has(facts.announcedPid)) {
     return warning(

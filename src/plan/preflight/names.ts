@@ -1,27 +1,45 @@
 import { editDistance } from '../../domain/edit-distance.ts';
 import { quoteName, type QualifiedName } from '../../domain/identifier.ts';
-import { blocker, passed, type Finding } from './finding.ts';
+import type { SourceTable } from '../../domain/table.ts';
+import { leafIndexName, retiredName, targetName } from '../names.ts';
+import { blocker, passed, warning, type Finding } from './finding.ts';
 
 export interface TakenName {
   readonly name: string;
   readonly kind: string;
 }
 
+/** Every name that the migration makes in the table's schema. */
+export function listMadeNames(table: SourceTable, leaves: readonly { readonly name: string }[], id: number): string[] {
+  const ofLeaves = leaves.flatMap((leaf) => {
+    const taken = new Set<string>();
+    return [leaf.name, ...table.indexes.map((index) => leafIndexName(leaf.name, table.name, index, taken))];
+  });
+  return [targetName(id, table.name), retiredName(id, table.name), ...ofLeaves];
+}
+
 /** `made` is how many names were looked for. */
 export function decideNames(taken: readonly TakenName[], made: number, table: QualifiedName): Finding[] {
-  if (taken.length === 0) return [passed('names-free', table.schema, `none of the ${made} names that are made is taken in schema ${table.schema}`)];
+  if (taken.length === 0)
+    return [passed('names-free', table.schema, `none of the ${made} names that are made is taken in schema ${table.schema}`)];
   return taken.map(({ name, kind }) => {
     const object = `${table.schema}.${name}`;
     const noun = kind === 'relation' ? 'TABLE' : kind.replace('partitioned ', '').replace('composite ', '').toUpperCase();
-    return blocker('names-free', object, `the name ${object}, which the migration would make, is taken by a ${kind}`, `ALTER ${noun} ${quoteName({ schema: table.schema, name })} RENAME TO …;`);
+    return blocker(
+      'names-free',
+      object,
+      `the name ${object}, which the migration would make, is taken by a ${kind}`,
+      `ALTER ${noun} ${quoteName({ schema: table.schema, name })} RENAME TO …;`,
+    );
   });
 }
 
 /** An open migration owns these names itself. */
 export function decideOpenMigration(migration: { readonly id: number; readonly phase: string } | null, table: QualifiedName): Finding {
   const name = `${table.schema}.${table.name}`;
-  return migration === null
-    ? passed('migration', name, 'no migration of it has begun')
+  if (migration === null) return passed('migration', name, 'no migration of it has begun');
+  return migration.phase === 'failed'
+    ? warning('migration', name, `migration ${migration.id} of ${name} has failed`)
     : passed('migration', name, `migration ${migration.id} of it is there, in phase ${migration.phase}: start resumes it`);
 }
 

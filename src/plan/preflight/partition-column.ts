@@ -6,10 +6,19 @@ import { blocker, passed, unread, warning, type Finding } from './finding.ts';
 export function decidePartitionColumn(column: ColumnFacts, table: QualifiedName): Finding {
   const name = `${table.schema}.${table.name}.${column.name}`;
   if (column.generated !== '') {
-    return blocker('partition-column', name, `column ${column.name} is generated: a generated column cannot be a partition key`, 'Name the column that it is computed from with --range.');
+    return blocker(
+      'partition-column',
+      name,
+      `column ${column.name} is generated: a generated column cannot be a partition key`,
+      'Name the column that it is computed from with --range.',
+    );
   }
   if (keyKindOf(column.typeOid) === null) {
-    return blocker('partition-column', name, `column ${column.name} is of type ${column.type}: timestamptz, timestamp, date, smallint, integer or bigint is needed`);
+    return blocker(
+      'partition-column',
+      name,
+      `column ${column.name} is of type ${column.type}: timestamptz, timestamp, date, smallint, integer or bigint is needed`,
+    );
   }
   return passed('partition-column', name, `column ${column.name} is of type ${column.type}`);
 }
@@ -38,7 +47,8 @@ export function decideNulls(column: ColumnFacts, look: Look, seconds: number, ta
   ].join('\n');
   const update = `UPDATE ${quoteName(table)} SET ${key} = … WHERE ${key} IS NULL;\n${setNotNull}`;
   if (column.notNull) return passed('partition-nulls', object, `column ${column.name} is NOT NULL`);
-  if (look === 'found') return blocker('partition-nulls', object, `column ${column.name} holds a NULL, and a partition key may not`, update);
+  if (look === 'found')
+    return blocker('partition-nulls', object, `column ${column.name} holds a NULL, and a partition key may not`, update);
   if (look === 'unknown' && (column.nullFraction ?? 0) > 0) {
     return blocker(
       'partition-nulls',
@@ -83,5 +93,9 @@ export function decideInfinity(column: ColumnFacts, kind: KeyKind, range: KeyRan
   }
   return range.from === 'rows'
     ? passed('partition-infinity', object, `column ${column.name} holds no infinity`)
-    : unread('partition-infinity', object, 'no index leads with the column, and a pass over the rows took too long; a row that holds one stops the migration');
+    : unread(
+        'partition-infinity',
+        object,
+        'no index leads with the column, and a pass over the rows took too long; a row that holds one stops the migration',
+      );
 }

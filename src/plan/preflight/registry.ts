@@ -5,7 +5,12 @@ import { TABLE_CHECKS } from './checks-table.ts';
 import type { CheckDefinition } from './check-definition.ts';
 
 /** Every check there is: the reference is generated from this. */
-export const CHECKS: Readonly<Record<CheckId, CheckDefinition>> = { ...SERVER_CHECKS, ...ROLE_CHECKS, ...TABLE_CHECKS, ...DEPENDENT_CHECKS };
+export const CHECKS: Readonly<Record<CheckId, CheckDefinition>> = {
+  ...SERVER_CHECKS,
+  ...ROLE_CHECKS,
+  ...TABLE_CHECKS,
+  ...DEPENDENT_CHECKS,
+};
 
 export type CheckId = keyof typeof SERVER_CHECKS | keyof typeof ROLE_CHECKS | keyof typeof TABLE_CHECKS | keyof typeof DEPENDENT_CHECKS;
 

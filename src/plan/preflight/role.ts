@@ -41,7 +41,12 @@ export function decideDatabaseRights({ role, database, mayCreate, mayTemp, contr
   return [
     mayCreate
       ? passed('role-create', database, `role ${role} may create in database ${database}`)
-      : blocker('role-create', database, `role ${role} may not create in database ${database}`, `GRANT CREATE ON DATABASE ${quoteIdent(database)} TO ${who};`),
+      : blocker(
+          'role-create',
+          database,
+          `role ${role} may not create in database ${database}`,
+          `GRANT CREATE ON DATABASE ${quoteIdent(database)} TO ${who};`,
+        ),
     mayTemp
       ? passed('role-temporary', database, `role ${role} may make temporary tables`)
       : blocker(
@@ -73,7 +78,11 @@ function decideControlSchema(role: string, schema: RoleFacts['controlSchema']): 
       `connect as ${schema.owner}, or GRANT ALL ON ALL TABLES IN SCHEMA partitioner TO ${quoteIdent(role)};`,
     );
   }
-  return passed(id, 'partitioner', schema.ours ? 'the schema "partitioner" is there and usable' : 'the schema "partitioner" is empty of migrations');
+  return passed(
+    id,
+    'partitioner',
+    schema.ours ? 'the schema "partitioner" is there and usable' : 'the schema "partitioner" is empty of migrations',
+  );
 }
 
 /** sql/preflight/table-privileges.sql */
@@ -103,7 +112,12 @@ export function decideTablePrivileges(facts: TablePrivileges, table: QualifiedNa
   return [
     owns
       ? passed('role-owner', name, owner === role ? `role ${role} owns it` : `role ${role} is a member of its owner ${owner}`)
-      : blocker('role-owner', name, ownerMessage(facts, name), `GRANT ${quoteIdent(owner)} TO ${quoteIdent(role)};${facts.inheritsOwner !== facts.maySetOwner ? ' (PostgreSQL 16 and newer: WITH INHERIT TRUE, SET TRUE; before: ALTER ROLE … INHERIT)' : ''}`),
+      : blocker(
+          'role-owner',
+          name,
+          ownerMessage(facts, name),
+          `GRANT ${quoteIdent(owner)} TO ${quoteIdent(role)};${facts.inheritsOwner !== facts.maySetOwner ? ' (PostgreSQL 16 and newer: WITH INHERIT TRUE, SET TRUE; before: ALTER ROLE … INHERIT)' : ''}`,
+        ),
     lacking.length === 0
       ? passed('role-schema', schema, `role ${role} may use schema ${schema} and create in it`)
       : blocker(
@@ -126,7 +140,11 @@ export function decideTablePrivileges(facts: TablePrivileges, table: QualifiedNa
           'role-tablespace',
           facts.missingTablespaces.join(', '),
           `role ${role} or the owner ${owner} has no CREATE on tablespace ${facts.missingTablespaces.join(', ')}`,
-          [...new Set([role, owner])].flatMap((who) => facts.missingTablespaces.map((space) => `GRANT CREATE ON TABLESPACE ${quoteIdent(space)} TO ${quoteIdent(who)};`)).join(' '),
+          [...new Set([role, owner])]
+            .flatMap((who) =>
+              facts.missingTablespaces.map((space) => `GRANT CREATE ON TABLESPACE ${quoteIdent(space)} TO ${quoteIdent(who)};`),
+            )
+            .join(' '),
         ),
     facts.missingTypes.length === 0
       ? passed('role-types', name, 'its types can be used')
@@ -157,7 +175,8 @@ export interface DefaultPrivilege {
 
 export function decideDefaultPrivileges(privileges: readonly DefaultPrivilege[], role: string, table: QualifiedName): Finding {
   const name = `${table.schema}.${table.name}`;
-  const list = (some: readonly DefaultPrivilege[]): string => [...new Set(some.map(({ grantee, privilege }) => `${privilege} to ${grantee}`))].join(', ');
+  const list = (some: readonly DefaultPrivilege[]): string =>
+    [...new Set(some.map(({ grantee, privilege }) => `${privilege} to ${grantee}`))].join(', ');
   const extra = privileges.filter(({ onTable }) => !onTable);
   if (extra.length > 0) {
     return blocker(
@@ -174,5 +193,9 @@ export function decideDefaultPrivileges(privileges: readonly DefaultPrivilege[],
   }
   return privileges.length === 0
     ? passed('default-privileges', name, 'no default privilege adds to the new table')
-    : warning('default-privileges', name, `default privileges of role ${role} go to each leaf too, so that it can be read directly; the table grants the same: ${list(privileges)}`);
+    : warning(
+        'default-privileges',
+        name,
+        `default privileges of role ${role} go to each leaf too, so that it can be read directly; the table grants the same: ${list(privileges)}`,
+      );
 }

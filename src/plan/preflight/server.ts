@@ -26,6 +26,7 @@ export interface ServerFacts {
 export interface OpenMigration {
   readonly id: number;
   readonly phase: string;
+  readonly publicationName: string;
 }
 
 const OLDEST = 14;
@@ -116,8 +117,16 @@ export function decideTimeouts({ settings, database }: ServerFacts): Finding[] {
   );
   return [
     sender === 0 || sender >= SMALL_TIMEOUT_MS
-      ? passed('wal-sender-timeout', 'wal_sender_timeout', sender === 0 ? 'wal_sender_timeout is off' : `wal_sender_timeout is ${sender} ms`)
-      : warning('wal-sender-timeout', 'wal_sender_timeout', `wal_sender_timeout is ${sender} ms: at least ${SMALL_TIMEOUT_MS} ms is advised`),
+      ? passed(
+          'wal-sender-timeout',
+          'wal_sender_timeout',
+          sender === 0 ? 'wal_sender_timeout is off' : `wal_sender_timeout is ${sender} ms`,
+        )
+      : warning(
+          'wal-sender-timeout',
+          'wal_sender_timeout',
+          `wal_sender_timeout is ${sender} ms: at least ${SMALL_TIMEOUT_MS} ms is advised`,
+        ),
     cutting.length === 0
       ? passed('session-limits', database, 'no timeout of the server cuts our sessions')
       : warning(
@@ -136,7 +145,9 @@ export function decideConnections(facts: ServerFacts, open: OpenMigration | null
   const reserved = Number(settings.superuser_reserved_connections ?? 0) + Number(settings.reserved_connections ?? 0);
   const limits = [
     { name: 'max_connections', free: Number(settings.max_connections ?? 0) - reserved - facts.sessionsUsed },
-    ...(facts.roleConnectionLimit < 0 ? [] : [{ name: "the role's CONNECTION LIMIT", free: facts.roleConnectionLimit - facts.roleSessions }]),
+    ...(facts.roleConnectionLimit < 0
+      ? []
+      : [{ name: "the role's CONNECTION LIMIT", free: facts.roleConnectionLimit - facts.roleSessions }]),
     ...(facts.databaseConnectionLimit < 0
       ? []
       : [{ name: "the database's CONNECTION LIMIT", free: facts.databaseConnectionLimit - facts.databaseSessions }]),
@@ -144,7 +155,11 @@ export function decideConnections(facts: ServerFacts, open: OpenMigration | null
   const { name, free } = limits[0]!;
   return free >= CONNECTIONS_WANTED || open !== null
     ? passed('free-connections', database, `${free} connections are free`)
-    : warning('free-connections', database, `${Math.max(0, free)} connections are free (${name}): the daemon needs about ${CONNECTIONS_WANTED}`);
+    : warning(
+        'free-connections',
+        database,
+        `${Math.max(0, free)} connections are free (${name}): the daemon needs about ${CONNECTIONS_WANTED}`,
+      );
 }
 
 /** Locks on one leaf: the table, its TOAST table with its index, and each index. */
@@ -172,7 +187,12 @@ export function decideLockTable({ settings }: ServerFacts, leaves: number, index
   const raise = (needed: number): string =>
     `a larger --every, or ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil((perTransaction * needed) / Math.max(capacity, 1) / 64) * 64}; then restart PostgreSQL`;
   if (making > capacity * 0.9) {
-    return blocker('lock-table', object, `${leaves} leaves with ${indexes} indexes each take ${making} locks when they are made: ${room}`, raise(making / 0.8));
+    return blocker(
+      'lock-table',
+      object,
+      `${leaves} leaves with ${indexes} indexes each take ${making} locks when they are made: ${room}`,
+      raise(making / 0.8),
+    );
   }
   // Ten sessions that each lock every leaf: PostgreSQL then fails statements with "out of shared memory".
   if (scanning * 10 > capacity) {

@@ -8,7 +8,11 @@ const LARGE_BYTES = 10 * 1024 ** 3;
  * Rows are copied once (without the dead ones) and indexed once; both write WAL of about the same size. Building an index sorts
  * its keys in temporary files. The WAL is only kept until the slot and the archiver have it.
  */
-export function computeSpaceNeeded({ tableBytes, indexBytes }: TableFacts): { readonly data: number; readonly wal: number; readonly temporary: number } {
+export function computeSpaceNeeded({ tableBytes, indexBytes }: TableFacts): {
+  readonly data: number;
+  readonly wal: number;
+  readonly temporary: number;
+} {
   return { data: tableBytes + indexBytes, wal: tableBytes + indexBytes, temporary: indexBytes };
 }
 

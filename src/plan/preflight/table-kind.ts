@@ -45,10 +45,22 @@ export function decideTableKind(facts: TableFacts, migration: { readonly id: num
     return [kind(`${name} is ${KINDS[facts.kind] ?? `no table (relkind ${facts.kind})`}${done}: an ordinary table is needed`)];
   }
   if (facts.isPartition) {
-    return [kind(`${name} is a partition of ${facts.parents.join(', ')}: a table that stands alone is needed`, `ALTER TABLE ${facts.parents[0] ?? '…'} DETACH PARTITION ${quoteName(facts)};`)];
+    return [
+      kind(
+        `${name} is a partition of ${facts.parents.join(', ')}: a table that stands alone is needed`,
+        `ALTER TABLE ${facts.parents[0] ?? '…'} DETACH PARTITION ${quoteName(facts)};`,
+      ),
+    ];
   }
   if (facts.persistence === 't') {
-    return [blocker('table-persistence', name, `${name} is a temporary table: only its own session sees it, and its changes are not in the WAL`, 'Copy it into a permanent table first.')];
+    return [
+      blocker(
+        'table-persistence',
+        name,
+        `${name} is a temporary table: only its own session sees it, and its changes are not in the WAL`,
+        'Copy it into a permanent table first.',
+      ),
+    ];
   }
   if (SYSTEM.test(facts.schema)) return [kind(`${name} is a system catalog`)];
   if (facts.schema === 'partitioner') return [kind(`${name} belongs to the control schema of data-partitioner`)];
@@ -59,7 +71,12 @@ function decideNature(facts: TableFacts, name: string): Finding[] {
   const quoted = quoteName(facts);
   return [
     facts.persistence === 'u'
-      ? blocker('table-persistence', name, `${name} is unlogged: its changes are not in the WAL`, `ALTER TABLE ${quoted} SET LOGGED; (rewrites the table under an exclusive lock)`)
+      ? blocker(
+          'table-persistence',
+          name,
+          `${name} is unlogged: its changes are not in the WAL`,
+          `ALTER TABLE ${quoted} SET LOGGED; (rewrites the table under an exclusive lock)`,
+        )
       : passed('table-persistence', name, 'it is permanent and logged'),
     facts.ofType === null
       ? passed('table-typed', name, 'it is not made OF a type')
@@ -81,8 +98,12 @@ function decideNature(facts: TableFacts, name: string): Finding[] {
 
 function decideInheritance({ parents, children }: TableFacts, name: string, quoted: string): Finding[] {
   const findings = [
-    ...parents.map((parent) => blocker('table-inheritance', parent, `${name} inherits from ${parent}`, `ALTER TABLE ${quoted} NO INHERIT ${parent};`)),
-    ...children.map((child) => blocker('table-inheritance', child, `${child} inherits from ${name}`, `ALTER TABLE ${child} NO INHERIT ${quoted};`)),
+    ...parents.map((parent) =>
+      blocker('table-inheritance', parent, `${name} inherits from ${parent}`, `ALTER TABLE ${quoted} NO INHERIT ${parent};`),
+    ),
+    ...children.map((child) =>
+      blocker('table-inheritance', child, `${child} inherits from ${name}`, `ALTER TABLE ${child} NO INHERIT ${quoted};`),
+    ),
   ];
   return findings.length > 0 ? findings : [passed('table-inheritance', name, 'it neither inherits nor is inherited')];
 }
@@ -92,7 +113,9 @@ export function decideTableMissing(text: string, nearest: readonly string[]): Fi
     'table-exists',
     text,
     `there is no table ${text} in this database`,
-    nearest.length > 0 ? `did you mean ${nearest.join(' or ')}?` : 'write the name as SQL does: schema.table, "Quoted"."Name"; and see --database-url',
+    nearest.length > 0
+      ? `did you mean ${nearest.join(' or ')}?`
+      : 'write the name as SQL does: schema.table, "Quoted"."Name"; and see --database-url',
   );
 }
 
@@ -102,5 +125,10 @@ export function decideFreezeAge({ frozenAge, ...table }: TableFacts, freezeMaxAg
   const message = `its oldest transaction is ${frozenAge} transactions old, autovacuum_freeze_max_age is ${freezeMaxAge}`;
   return frozenAge < freezeMaxAge * 0.9
     ? passed('freeze-age', name, message)
-    : warning('freeze-age', name, `${name}: ${message}: a vacuum that does not give way to the cutover lock is near`, `VACUUM (FREEZE) ${quoteName(table)};`);
+    : warning(
+        'freeze-age',
+        name,
+        `${name}: ${message}: a vacuum that does not give way to the cutover lock is near`,
+        `VACUUM (FREEZE) ${quoteName(table)};`,
+      );
 }
