@@ -35,10 +35,10 @@ select
     )), '[]')
     from pg_default_acl d
     cross join lateral aclexplode(d.defaclacl) x
-    where d.defaclrole = (select oid from pg_roles where rolname = current_user)
+    where d.defaclrole in ((select oid from pg_roles where rolname = current_user), c.relowner)
       and d.defaclobjtype in ('r', 'S')
       and d.defaclnamespace in (0, c.relnamespace)
-      and x.grantee not in (d.defaclrole, c.relowner)
+      and x.grantee <> c.relowner
   ) as default_grantees,
   case
     when size.blocks = 0 then 0

@@ -124,7 +124,7 @@ export interface SourceTable extends QualifiedName {
   readonly grants: readonly Grant[];
   /** Privileges that the owner has revoked from itself. */
   readonly ownerLacks: readonly string[];
-  /** Whom ALTER DEFAULT PRIVILEGES of the session's role would let into new tables and sequences; null is PUBLIC. */
+  /** Whom ALTER DEFAULT PRIVILEGES (of the session's role or the owner) would let into new tables and sequences; null is PUBLIC. */
   readonly defaultGrantees: readonly { readonly kind: 'table' | 'sequence'; readonly grantee: string | null }[];
   readonly comment: string | null;
   /** pg_class.reltuples and pg_table_size, for estimates. */

@@ -1,0 +1,128 @@
+import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
+import type { OwnedSequence, SourceTable } from '../domain/table.ts';
+import { invariant } from '../errors.ts';
+import { carriedIndexes } from './index-sql.ts';
+import type { DdlStep, MigrationPlan } from './migration-plan.ts';
+import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
+import { identitySequences } from './target.ts';
+
+export interface Swap {
+  /** In the order in which they run, in the transaction that holds ACCESS EXCLUSIVE on the source. */
+  readonly steps: readonly DdlStep[];
+  /** Identity columns: the retired table's sequence, and the target's before it takes over the name. */
+  readonly identity: readonly { readonly column: string; readonly from: QualifiedName; readonly to: QualifiedName }[];
+  /** What becomes of each object, for people and the receipt. */
+  readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
+}
+
+/**
+ * The switch: the source and what carries a name of its own go aside, the target takes their names. Constraints that are no
+ * index (CHECK, NOT NULL) have names per table and need nothing. Comments, privileges, owner and column settings are on the target already.
+ */
+export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
+  const { source, target, retired } = plan;
+  const id = migrationOf(target.name);
+  invariant(id !== null, `target "${target.name}" carries no migration's id`);
+  const schema = source.schema;
+  const owned = ownedSequences(table);
+  const identity = identitySequences(table, id);
+  const indexes = carriedIndexes(table).map((index, position) => ({ index, made: targetObjectName(id, 'i', position) }));
+  const steps: DdlStep[] = [
+    ...indexes.map(({ index }) => ({
+      sql: `alter index ${quoteName({ schema, name: index.name })} rename to ${quoteIdent(retiredObjectName(id, index.name))}`,
+      lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${index.name}`,
+      why: 'its name, and its constraint with it, goes to the target',
+    })),
+    {
+      sql: `alter table ${quoteName(source)} rename to ${quoteIdent(retired.name)}`,
+      lock: `ACCESS EXCLUSIVE on ${schema}.${source.name}`,
+      why: 'the source retires',
+    },
+    {
+      sql: `alter table ${quoteName(target)} rename to ${quoteIdent(source.name)}`,
+      lock: `ACCESS EXCLUSIVE on ${schema}.${target.name}`,
+      why: 'the partitioned table takes its name',
+    },
+    ...indexes.map(({ index, made }) => ({
+      sql: `alter index ${quoteName({ schema, name: made })} rename to ${quoteIdent(index.name)}`,
+      lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${made}`,
+      why: 'the name as before',
+    })),
+    ...owned.map(({ column, sequence }) => ({
+      sql: `alter sequence ${quoteName(sequence)} owned by ${quoteName(source)}.${quoteIdent(column)}`,
+      lock: `SHARE ROW EXCLUSIVE on ${sequence.schema}.${sequence.name}`,
+      why: 'the same sequence goes on, and no longer falls with the retired table',
+    })),
+    ...identity.flatMap((sequences) => takeOverIdentity(sequences, id)),
+    ...(table.ownerLacks.length === 0
+      ? []
+      : [
+          {
+            sql: `revoke ${table.ownerLacks.join(', ').toLowerCase()} on table ${quoteName(source)} from ${quoteIdent(table.owner)}`,
+            lock: 'none',
+            why: 'what the owner has taken from itself; we needed it until now',
+          },
+        ]),
+  ];
+  return {
+    steps,
+    identity: identity.map(({ column, from, to }) => ({ column, from, to })),
+    objects: [
+      { kind: 'table', name: `${schema}.${source.name}`, action: `the partitioned table; the old one is now ${retired.name}` },
+      ...indexes.map(({ index }) => ({
+        kind: index.constraint ? 'constraint' : 'index',
+        name: index.name,
+        action: `on every leaf, the same name on the table; the old one is now ${retiredObjectName(id, index.name)}`,
+      })),
+      ...table.checks.map(({ name }) => ({ kind: 'constraint', name, action: 'on the table and its leaves, the same name' })),
+      ...owned.map(({ column, sequence }) => ({
+        kind: 'sequence',
+        name: `${sequence.schema}.${sequence.name}`,
+        action: `goes on, owned by column ${column} of the partitioned table`,
+      })),
+      ...identity.map(({ column, from }) => ({
+        kind: 'sequence',
+        name: `${from.schema}.${from.name}`,
+        action: `identity of ${column}: a new sequence with the exact state of the old one, which is now ${retiredObjectName(id, from.name)}`,
+      })),
+    ],
+  };
+}
+
+/**
+ * An identity's sequence cannot change hands, so the target has one of its own. Renaming the old one takes ACCESS EXCLUSIVE on
+ * it: from there on no nextval moves it, and its state is read and handed on within the same transaction.
+ */
+function takeOverIdentity({ from, to }: ReturnType<typeof identitySequences>[number], id: number): DdlStep[] {
+  const retired = { schema: from.schema, name: retiredObjectName(id, from.name) };
+  const moved = { schema: from.schema, name: to.name };
+  return [
+    {
+      sql: `alter sequence ${quoteName(from)} rename to ${quoteIdent(retired.name)}`,
+      lock: `ACCESS EXCLUSIVE on ${from.schema}.${from.name}`,
+      why: 'stops nextval',
+    },
+    {
+      sql: `select pg_catalog.setval(${regclass(moved)}, last_value, is_called) from ${quoteName(retired)}`,
+      lock: `ROW EXCLUSIVE on ${moved.schema}.${moved.name}`,
+      why: 'the exact state, whether or not the last value was given out',
+    },
+    {
+      sql: `alter sequence ${quoteName(moved)} rename to ${quoteIdent(from.name)}`,
+      lock: `ACCESS EXCLUSIVE on ${moved.schema}.${moved.name}`,
+      why: 'the name as before',
+    },
+  ];
+}
+
+function regclass(name: QualifiedName): string {
+  return `${quoteLiteral(quoteName(name))}::pg_catalog.regclass`;
+}
+
+function ownedSequences(table: SourceTable): { column: string; sequence: OwnedSequence }[] {
+  return table.columns.flatMap(({ name, sequence, otherSequences }) =>
+    [...(sequence ? [sequence] : []), ...otherSequences]
+      .filter(({ dependency }) => dependency === 'a')
+      .map((owned) => ({ column: name, sequence: owned })),
+  );
+}
