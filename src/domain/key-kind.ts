@@ -54,3 +54,16 @@ export function infinityOf(kind: KeyKind): bigint | null {
 export function isIntegerKind(kind: KeyKind): kind is 'int2' | 'int4' | 'int8' {
   return kind === 'int2' || kind === 'int4' || kind === 'int8';
 }
+
+/** What the kind calls -infinity; null for integers. */
+export function minusInfinityOf(kind: KeyKind): bigint | null {
+  return KEY_RANGE[kind].minusInfinity;
+}
+
+/** A moment (microseconds since 2000-01-01 UTC) as a value of the kind; null for integers. */
+export function fromMoment(kind: KeyKind, moment: bigint): bigint | null {
+  if (isIntegerKind(kind)) return null;
+  if (kind !== 'date') return moment;
+  const day = 86_400_000_000n;
+  return moment >= 0n ? moment / day : (moment - day + 1n) / day;
+}

@@ -1,7 +1,6 @@
 -- What the statistics say of a partition key's values; no row when there are none (or none that this role may see).
 -- $1::name: schema  $2::name: table  $3::name: column
 select
-  s.null_frac,
   s.correlation,
   s.most_common_vals::text::text[] as common_values,
   s.most_common_freqs::float8[] as common_frequencies,
