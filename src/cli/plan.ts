@@ -1,5 +1,5 @@
 import { buildPlan } from '../actions/build-plan.ts';
-import { checkTable } from '../actions/check.ts';
+import { checkTable, type Finding } from '../actions/check.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchTable, resolveTable } from '../pg/catalog.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
@@ -49,27 +49,24 @@ async function reportPlan(client: Client, session: Session, table: string): Prom
   const { findings, table: checked } = await checkTable(client, session.connection, table, options);
   const refused = hasBlocker(findings);
   const source = checked ?? (refused ? null : await fetchTable(client, await resolveTable(client, table)));
-  if (!source) throw refusal(table, renderFindings(table, findings));
-  if (refused)
-    tell(`${renderFindings(table, findings)}\n\nThis is the plan all the same; start will refuse until the blockers are gone.\n`);
+  const blockers = findings.filter(({ severity }) => severity === 'blocker');
+  if (!source) throw refusal(table, blockers);
   const migration = await nextMigration(client);
-  try {
-    const built = await inTransaction(
-      client,
-      () => buildPlan(client, source, options, migration),
-      'begin transaction isolation level repeatable read read only',
-    );
-    return { table, begun: false, migration, plan: built, swap: planSwap(source, built), ...(await sizes(client, source.oid)) };
-  } catch (error) {
+  const built = await inTransaction(
+    client,
+    () => buildPlan(client, source, options, migration),
+    'begin transaction isolation level repeatable read read only',
+  ).catch((error: unknown) => {
     // A table that the check refuses may have no plan at all: then the findings are the answer.
-    throw refused ? refusal(table, renderFindings(table, findings)) : error;
-  }
+    throw refused ? refusal(table, blockers) : error;
+  });
+  if (refused) tell(`${renderFindings(table, blockers)}\n\nThis is the plan all the same; start refuses until the blockers are gone.\n`);
+  return { table, begun: false, migration, plan: built, swap: planSwap(source, built), ...(await sizes(client, source.oid)) };
 }
 
-function refusal(table: string, detail: string): MigratorError {
-  return new MigratorError('PREFLIGHT_REFUSED', `there is no plan for ${table}: the check found a blocker`, {
-    detail,
-    hint: `partitioner check ${table} …`,
+function refusal(table: string, blockers: readonly Finding[]): MigratorError {
+  return new MigratorError('PREFLIGHT_REFUSED', `there is no plan for ${table}: ${blockers.map(({ message }) => message).join('; ')}`, {
+    hint: blockers[0]?.fix ?? `partitioner check ${table} --range COLUMN`,
   });
 }
 

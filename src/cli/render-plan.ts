@@ -26,9 +26,10 @@ export function renderPlan({ table, begun, migration, plan, swap, totalBytes }: 
   return [
     `${table}: ${begun ? `the plan of migration ${migration}` : 'the plan of a start'}`,
     `  partitioned by range of ${partitionKey.name} (${partitionKey.kind}), every ${every}: ${leaves.length} leaves`,
-    `  about ${formatCount(rows)} rows in ${units.length} units and ${chunks} chunks`,
+    `  about ${formatCount(rows)} rows in ${units.length} units and ${counted(chunks, 'chunk')}`,
     `  needs about ${formatBytes(totalBytes)} of disk for the target, and as much WAL over the whole run`,
-    `  slot ${plan.slotName}, publication ${plan.publicationName}`,
+    `  publication ${plan.publicationName}: made under SHARE UPDATE EXCLUSIVE on the table, for a moment`,
+    `  slot ${plan.slotName}: its creation waits for the transactions that run at the time`,
     ...section('START makes the partitioned table', plan.createTarget),
     '',
     'LEAVES, each: create, load, index, attach',
@@ -50,7 +51,7 @@ function renderLeaf(leaf: PlannedLeaf, { units, partitionKey: { kind } }: Migrat
   const bounds = `${bound(leaf.lower, 'MINVALUE')} to ${bound(leaf.upper, 'MAXVALUE')}`;
   if (!unit || unit.kind === 'empty') return `  ${leaf.name}  ${bounds}  empty, live from the start`;
   if (unit.kind === 'table') return `  ${leaf.name}  ${bounds}  loaded with the whole table`;
-  return `  ${leaf.name}  ${bounds}  load ${unit.loadOrder}: about ${formatCount(unit.rowsEstimated)} rows, ${formatBytes(unit.bytesEstimated)}, ${unit.chunks.length} chunks`;
+  return `  ${leaf.name}  ${bounds}  load ${unit.loadOrder}: about ${formatCount(unit.rowsEstimated)} rows, ${formatBytes(unit.bytesEstimated)}, ${counted(unit.chunks.length, 'chunk')}`;
 }
 
 /** The statements differ from leaf to leaf only in names and bounds: one leaf stands for all; --json has every one. */
@@ -71,4 +72,8 @@ function section(title: string, steps: readonly DdlStep[]): string[] {
 function renderStep({ sql, lock, why }: DdlStep): string[] {
   const lines = sql.trim().replace(/;$/, '').split('\n');
   return [`  -- ${why}; lock: ${lock}`, ...lines.map((line, i) => `  ${line}${i === lines.length - 1 ? ';' : ''}`)];
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
