@@ -24,10 +24,13 @@ export async function openClient(database: TestDatabase): Promise<Client> {
   return client;
 }
 
-export async function createSlot(client: Client, tables: string): Promise<Slot> {
+/** @param parameters of the publication. */
+export async function createSlot(client: Client, tables: string, parameters?: string): Promise<Slot> {
   const slotName = `test_${randomBytes(6).toString('hex')}`;
   const publicationName = `Pub "${slotName}"`;
-  await client.query(`create publication "Pub ""${slotName}""" for table ${tables}`);
+  await client.query(
+    `create publication "Pub ""${slotName}""" for table ${tables}${parameters === undefined ? '' : ` with (${parameters})`}`,
+  );
   await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [slotName]);
   return { slotName, publicationName };
 }
