@@ -54,7 +54,7 @@ export function checkReference(): string {
     ...Object.entries(checks).flatMap(([id, check]) => [
       `### \`${id}\``,
       '',
-      `${check.worst === 'blocker' ? 'Blocker' : 'Warning'} unless ${check.title}.`,
+      check.worst === 'ok' ? `Tells that ${check.title}.` : `${check.worst === 'blocker' ? 'Blocker' : 'Warning'} unless ${check.title}.`,
       '',
       check.why,
       '',

@@ -9,7 +9,6 @@ import {
   fetchTablePrivileges,
   listColumnFacts,
   listConstraintFacts,
-  listDefaultPrivileges,
   listDependents,
   listSequenceDependents,
   listTakenNames,
@@ -48,12 +47,10 @@ const LOOK_SECONDS = 5;
 /** Everything that is asked of an ordinary table and of the partitioning that is wanted. */
 export async function checkSource(run: CheckRun, context: SourceContext): Promise<SourceTable | null> {
   const { client, findings, options } = run;
-  const { facts, server, role } = context;
+  const { facts, server } = context;
   const name = `${facts.schema}.${facts.name}`;
   const privileges = await read(run, ['role-owner', 'role-schema'], name, () => fetchTablePrivileges(client, facts.oid));
   if (privileges !== null) findings.push(...decideTablePrivileges(privileges, facts));
-  const defaults = await read(run, ['default-privileges'], name, () => listDefaultPrivileges(client, facts.oid));
-  if (defaults !== null) findings.push(decideDefaultPrivileges(defaults, role.role, facts));
   findings.push(
     ...decideSlotLimits(server, facts.tableBytes + facts.indexBytes),
     decideSpace(facts),
@@ -67,7 +64,8 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
   if (table === null || columns === null) return null;
   findings.push(
     ...decideColumnTypes(columns, facts),
-    ...decidePrimaryKey(table, columns),
+    decideDefaultPrivileges(table),
+    ...decidePrimaryKey(table, columns, options.range),
     decideReplicaIdentity(table),
     ...decideIndexes(table, options.range),
     decideEncoding(server, [

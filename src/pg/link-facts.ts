@@ -32,7 +32,7 @@ export async function fetchLinkFacts(
     stateSurvives: rows.every(({ probe }) => probe === token),
     sharesBackend: suspicious ? await sharesBackend(settings, new Set(rows.map(({ pid }) => pid))) : null,
     serverPort: first.server_port,
-    configuredPort: configuredPort === undefined ? null : Number(configuredPort),
+    configuredPort: configuredPort ?? null,
     clientAddress: first.client_address,
   };
 }

@@ -3,7 +3,7 @@ import type { EventTrigger, OpenTransaction, PreparedTransaction } from '../plan
 import type { ColumnFacts, ConstraintFacts } from '../plan/preflight/columns.ts';
 import type { AttachedFacts, Dependent, SequenceDependent } from '../plan/preflight/dependents.ts';
 import type { TakenName } from '../plan/preflight/names.ts';
-import type { DefaultPrivilege, RoleFacts, TablePrivileges } from '../plan/preflight/role.ts';
+import type { RoleFacts, TablePrivileges } from '../plan/preflight/role.ts';
 import type { ServerFacts } from '../plan/preflight/server.ts';
 import type { TableFacts } from '../plan/preflight/table-kind.ts';
 import { invariant } from '../errors.ts';
@@ -50,10 +50,6 @@ export async function fetchRoleFacts(client: Client): Promise<RoleFacts> {
 
 export async function fetchTablePrivileges(client: Client, oid: number): Promise<TablePrivileges> {
   return one(client, 'table-privileges', [oid]);
-}
-
-export async function listDefaultPrivileges(client: Client, oid: number): Promise<DefaultPrivilege[]> {
-  return list(client, 'default-privileges', [oid]);
 }
 
 /** The names of the database's tables, to say what a mistyped one meant. */

@@ -50,6 +50,12 @@ export const TABLE_CHECKS = {
     why: 'A row is known by its primary key all the way from the WAL to the leaf; each change must hit exactly one row.',
     fix: 'CREATE UNIQUE INDEX CONCURRENTLY … ; ALTER TABLE … ADD PRIMARY KEY USING INDEX …;',
   },
+  'primary-key-widened': {
+    worst: 'warning',
+    title: 'the primary key has the partition column',
+    why: 'A primary key of a partitioned table holds the partition column, so it is put behind the others. The old key alone is then no longer kept unique: INSERT … ON CONFLICT (old key) finds no unique index, and a second row with the same old key and another partition value is taken.',
+    fix: 'ON CONFLICT with all columns of the new key; keys from a sequence or a random UUID stay unique by themselves.',
+  },
   'primary-key-types': {
     worst: 'blocker',
     title: 'equal keys are equal bytes',
@@ -111,16 +117,16 @@ export const TABLE_CHECKS = {
     fix: 'Make the constraint again without NO INHERIT; ALTER TABLE … VALIDATE CONSTRAINT …;',
   },
   'indexes-valid': {
-    worst: 'blocker',
+    worst: 'warning',
     title: 'each index is valid',
-    why: 'An invalid index is being built or was left behind: it may not hold what it promises, so it is neither copied nor dropped in silence.',
+    why: 'An invalid index is being built, or its building failed and it was left behind. It is not carried; one that becomes valid during the migration stops it.',
     fix: 'REINDEX INDEX CONCURRENTLY …; or DROP INDEX CONCURRENTLY …;',
   },
   'index-clustered': {
     worst: 'warning',
     title: 'no index is marked for CLUSTER',
-    why: 'A partitioned table cannot carry the mark: CLUSTER without an index name will not find one.',
-    fix: 'ALTER TABLE … SET WITHOUT CLUSTER;',
+    why: 'A partitioned table cannot carry the mark. Each leaf does, so that CLUSTER of a leaf finds its index; CLUSTER of the table needs its name.',
+    fix: 'Nothing, or ALTER TABLE … SET WITHOUT CLUSTER;',
   },
   'column-types': {
     worst: 'blocker',

@@ -4,7 +4,7 @@ import type { ColumnFacts } from './columns.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 
 /** Primary key, replica identity and what of its types makes equal keys differ in their bytes. */
-export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFacts[]): Finding[] {
+export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFacts[], partitionColumn: string): Finding[] {
   const name = nameOf(table);
   const primary = table.indexes.find(({ isPrimary }) => isPrimary);
   if (primary === undefined) {
@@ -47,12 +47,20 @@ export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFac
   const key = primary.keyColumns.filter((column) => column !== null);
   return [
     passed('primary-key', primary.name, `the primary key ${primary.name} is (${key.join(', ')})`),
+    key.includes(partitionColumn)
+      ? passed('primary-key-widened', primary.name, `the primary key has the column ${partitionColumn}`)
+      : warning(
+          'primary-key-widened',
+          primary.name,
+          `the primary key (${key.join(', ')}) becomes (${[...key, partitionColumn].join(', ')}): ${key.join(', ')} alone is no longer kept unique`,
+          `look for ON CONFLICT (${key.join(', ')}) in the application: write ON CONFLICT (${[...key, partitionColumn].join(', ')}); keys from a sequence or a random UUID stay unique by themselves`,
+        ),
     ...decideKeyTypes(key, columns, name),
   ];
 }
 
 function mayBecomePrimary(index: Index, columns: readonly ColumnFacts[]): boolean {
-  if (!index.isUnique || !index.isValid || index.accessMethod !== 'btree' || / WHERE /.test(index.definitionTail)) return false;
+  if (!index.isUnique || !index.isValid || index.accessMethod !== 'btree' || index.predicate !== null) return false;
   if (index.constraint?.deferrable === true || index.constraint?.type === 'x') return false;
   return index.keyColumns.every((key) => key !== null && columns.some(({ name, notNull }) => name === key && notNull));
 }
@@ -136,7 +144,9 @@ export function decideIndexes(table: SourceTable, partitionColumn: string): Find
   const exclusion = secondary.filter(
     ({ constraint, accessMethod }) => constraint?.type === 'x' || (constraint?.type === 'u' && accessMethod !== 'btree'),
   );
-  const unique = secondary.filter((index) => index.isUnique && !exclusion.includes(index) && !index.keyColumns.includes(partitionColumn));
+  const unique = secondary.filter(
+    (index) => index.isUnique && index.isValid && !exclusion.includes(index) && !index.keyColumns.includes(partitionColumn),
+  );
   const invalid = secondary.filter(({ isValid }) => !isValid);
   const clustered = table.indexes.filter(({ isClustered }) => isClustered);
   return [
@@ -157,10 +167,10 @@ export function decideIndexes(table: SourceTable, partitionColumn: string): Find
       ),
     ),
     ...each(invalid, passed('indexes-valid', name, 'each index is valid'), (index) =>
-      blocker(
+      warning(
         'indexes-valid',
         index.name,
-        `index ${index.name} is not valid: it is being built, or its building failed`,
+        `index ${index.name} is not valid (it is being built, or its building failed): it is not carried`,
         `REINDEX INDEX CONCURRENTLY ${quoteName(index)}; or DROP INDEX CONCURRENTLY ${quoteName(index)};`,
       ),
     ),
@@ -168,7 +178,7 @@ export function decideIndexes(table: SourceTable, partitionColumn: string): Find
       warning(
         'index-clustered',
         index.name,
-        `${name} is marked to be clustered on ${index.name}: the mark is not carried`,
+        `${name} is marked to be clustered on ${index.name}: the leaves carry the mark, the table cannot`,
         `ALTER TABLE ${quoteName(table)} SET WITHOUT CLUSTER;`,
       ),
     ),

@@ -1,7 +1,7 @@
 import { editDistance } from '../../domain/edit-distance.ts';
 import { quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { SourceTable } from '../../domain/table.ts';
-import { leafIndexName, retiredName, targetName } from '../names.ts';
+import { leafIndexName, retiredName, retiredObjectName, targetName, targetObjectName } from '../names.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 
 export interface TakenName {
@@ -15,7 +15,11 @@ export function listMadeNames(table: SourceTable, leaves: readonly { readonly na
     const taken = new Set<string>();
     return [leaf.name, ...table.indexes.map((index) => leafIndexName(leaf.name, table.name, index, taken))];
   });
-  return [targetName(id, table.name), retiredName(id, table.name), ...ofLeaves];
+  const sequences = table.columns.flatMap(({ attnum, identity, sequence }) =>
+    identity === '' || sequence === null ? [] : [targetObjectName(id, 's', attnum), retiredObjectName(id, sequence.name)],
+  );
+  const indexes = table.indexes.flatMap((index, position) => [targetObjectName(id, 'i', position), retiredObjectName(id, index.name)]);
+  return [targetName(id, table.name), retiredName(id, table.name), ...indexes, ...sequences, ...ofLeaves];
 }
 
 /** `made` is how many names were looked for. */

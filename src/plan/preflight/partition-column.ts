@@ -83,7 +83,7 @@ export function decideInfinity(column: ColumnFacts, kind: KeyKind, range: KeyRan
   if (kind.startsWith('int')) return passed('partition-infinity', object, `column ${column.name} is a number`);
   const found = [range.lowest, range.highest].filter((value) => value === 'infinity' || value === '-infinity');
   if (found.length > 0 || range.hasInfinity) {
-    const which = found.length > 0 ? [...new Set(found)].map((value) => `'${value!}'`).join(' and ') : 'infinity';
+    const which = found.length > 0 ? [...new Set(found)].map((value) => `'${value}'`).join(' and ') : 'infinity';
     return blocker(
       'partition-infinity',
       object,

@@ -1,5 +1,6 @@
 import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
-import { blocker, passed, warning, type Finding } from './finding.ts';
+import type { SourceTable } from '../../domain/table.ts';
+import { blocker, passed, type Finding } from './finding.ts';
 import type { ReplicationProbe } from './link.ts';
 import type { Provider } from './server.ts';
 
@@ -127,7 +128,7 @@ export function decideTablePrivileges(facts: TablePrivileges, table: QualifiedNa
           lacking.map(({ who, what }) => `GRANT ${what} ON SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(who)};`).join(' '),
         ),
     facts.missingPrivileges.length === 0 || !owns
-      ? passed('role-privileges', name, 'rows can be read and written')
+      ? passed('role-privileges', name, 'it can be read and locked')
       : blocker(
           'role-privileges',
           name,
@@ -163,39 +164,15 @@ function ownerMessage({ owner, role, inheritsOwner, maySetOwner }: TablePrivileg
   return `${name} is owned by ${owner}, not by role ${role}`;
 }
 
-/** A privilege that a new table of the connected role is born with. */
-export interface DefaultPrivilege {
-  readonly grantee: string;
-  readonly privilege: string;
-  /** Null: in every schema. */
-  readonly schema: string | null;
-  /** Whether the table grants it too. */
-  readonly onTable: boolean;
-}
-
-export function decideDefaultPrivileges(privileges: readonly DefaultPrivilege[], role: string, table: QualifiedName): Finding {
+/** The planner revokes them from all that it makes, in the transaction that makes it: nobody reads past the table's own privileges. */
+export function decideDefaultPrivileges(table: SourceTable): Finding {
   const name = `${table.schema}.${table.name}`;
-  const list = (some: readonly DefaultPrivilege[]): string =>
-    [...new Set(some.map(({ grantee, privilege }) => `${privilege} to ${grantee}`))].join(', ');
-  const extra = privileges.filter(({ onTable }) => !onTable);
-  if (extra.length > 0) {
-    return blocker(
-      'default-privileges',
-      name,
-      `default privileges of role ${role} would add to the new table what ${name} does not grant: ${list(extra)}`,
-      extra
-        .map(
-          ({ grantee, privilege, schema }) =>
-            `ALTER DEFAULT PRIVILEGES FOR ROLE ${quoteIdent(role)}${schema === null ? '' : ` IN SCHEMA ${schema}`} REVOKE ${privilege} ON TABLES FROM ${grantee === 'public' ? 'PUBLIC' : quoteIdent(grantee)};`,
-        )
-        .join('\n'),
-    );
-  }
-  return privileges.length === 0
-    ? passed('default-privileges', name, 'no default privilege adds to the new table')
-    : warning(
-        'default-privileges',
-        name,
-        `default privileges of role ${role} go to each leaf too, so that it can be read directly; the table grants the same: ${list(privileges)}`,
-      );
+  const grantees = [...new Set(table.defaultGrantees.map(({ grantee }) => grantee ?? 'PUBLIC'))];
+  return passed(
+    'default-privileges',
+    name,
+    grantees.length === 0
+      ? `no default privilege of role ${table.sessionRole} adds to what is made`
+      : `default privileges of role ${table.sessionRole} (for ${grantees.join(', ')}) are taken back from what is made; the new table has the privileges of the old one`,
+  );
 }

@@ -208,7 +208,6 @@ export function decideLockTable({ settings }: ServerFacts, leaves: number, index
 
 /** Must be the same before and after: names in a database that is not UTF8. */
 export function decideEncoding({ encoding, database }: ServerFacts, names: readonly string[]): Finding {
-  // eslint-disable-next-line no-control-regex -- the ASCII range is what is meant
   const foreign = [...new Set(names)].filter((name) => !/^[\x00-\x7f]*$/.test(name));
   return encoding === 'UTF8' || foreign.length === 0
     ? passed('names-encoding', database, `the database encoding is ${encoding}`)
