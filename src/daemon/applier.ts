@@ -60,15 +60,12 @@ export class Applier {
       (oid) => oid === plan.sourceOid,
       (relation) => {
         if (relation.oid !== plan.sourceOid) return;
-        if (relation.schema !== plan.source.schema || relation.name !== plan.source.name) throw changed(plan, `it is now ${relation.schema}.${relation.name}`);
+        if (relation.schema !== plan.source.schema || relation.name !== plan.source.name)
+          throw changed(plan, `it is now ${relation.schema}.${relation.name}`);
         session.layout = planRowLayout(plan, session.baseTypes, relation);
       },
     );
-    this.events$ = merge(
-      replication.events$,
-      this.#wake$.pipe(map(() => [])),
-      interval(TICK_MS).pipe(map(() => [])),
-    ).pipe(
+    this.events$ = merge(replication.events$, this.#wake$.pipe(map(() => [])), interval(TICK_MS).pipe(map(() => []))).pipe(
       takeUntil(this.#stop$),
       gatherMap(
         (events) => {
@@ -87,6 +84,11 @@ export class Applier {
 
   get position(): Lsn {
     return this.session.position.lsn;
+  }
+
+  /** Whether somebody waits for a position. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
   }
 
   /** Ends after what is being applied. */
@@ -159,7 +161,11 @@ export class Applier {
   #settle(batch: Batch): void {
     this.#replication.release(batch.messages, batch.bytes);
     const { lsn, partialLsn } = this.session.position;
-    invariant(partialLsn === null || partialLsn >= lsn, 'a transaction is applied in part that lies behind the applied position', formatLsn(lsn));
+    invariant(
+      partialLsn === null || partialLsn >= lsn,
+      'a transaction is applied in part that lies behind the applied position',
+      formatLsn(lsn),
+    );
     this.#replication.confirm(lsn);
     for (const waiter of this.#waiters) {
       if (waiter.lsn > lsn) continue;

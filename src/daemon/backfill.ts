@@ -22,8 +22,8 @@ export interface BackfillOptions {
   /** Copy streams at a time, and as many index builders beside them. */
   readonly jobs: number;
   readonly clientEncoding: string;
-  /** For the bookkeeping of this process; not used inside transactions of others. */
-  readonly control: Client;
+  /** A session for the bookkeeping, one statement at a time. */
+  readonly desk: Pool<Client>;
   /** Resolves when the backfill is not paused. */
   readonly unpaused: () => Promise<void>;
   /** Resolves when the applied position is at or past the LSN; pushes the WAL when it is idle. */
@@ -41,14 +41,22 @@ const UNSETTLED_RETRY_MS = 50;
  * index building overlap: while one unit's leaves are indexed, the next unit is copied. Resumes each unit where its row stands.
  */
 export async function runBackfill(options: BackfillOptions): Promise<void> {
-  const { settings, jobs, control, migration } = options;
+  const { settings, jobs, desk, migration } = options;
   const copiers = new Pool<Copier>(jobs, () => openCopier(settings, options.clientEncoding), closeCopier);
-  const finishers = new Pool<Client>(jobs, () => openFinisher(settings), (client) => client.end().catch(() => undefined));
-  const copying = new Pool<null>(jobs, () => Promise.resolve(null), () => Promise.resolve());
+  const finishers = new Pool<Client>(
+    jobs,
+    () => openFinisher(settings),
+    (client) => client.end().catch(() => undefined),
+  );
+  const copying = new Pool<null>(
+    jobs,
+    () => Promise.resolve(null),
+    () => Promise.resolve(),
+  );
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   try {
-    const units = (await listUnits(control, migration.id)).filter(({ state }) => state !== 'live');
+    const units = (await desk.use((client) => listUnits(client, migration.id))).filter(({ state }) => state !== 'live');
     const work = units.map(async (unit) => {
       try {
         await runUnit({ ...options, signal }, unit, { copiers, finishers, copying });
@@ -78,7 +86,8 @@ async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pool
   const planned = migration.plan.units.find(({ unit }) => unit === stored.unit);
   invariant(planned, `unit ${stored.unit} is not in the plan`);
   const leaves = applier.session.leaves.leaves.filter((leaf) => leaf.unit === stored.unit);
-  const into = planned.kind === 'table' ? stagingName(migration.plan, migration.id) : { schema: migration.plan.source.schema, name: leaves[0]!.name };
+  const into =
+    planned.kind === 'table' ? stagingName(migration.plan, migration.id) : { schema: migration.plan.source.schema, name: leaves[0]!.name };
   if (stored.step === 'chunks' || stored.step === 'purge') {
     await pools.copying.use(async () => {
       await options.unpaused();
@@ -111,11 +120,17 @@ async function beginLoading({ applier, migration, onUnit }: BackfillOptions, uni
   onUnit(unit, 'loading');
 }
 
-async function copyChunks(options: BackfillOptions, unit: PlannedUnit, leaves: readonly LeafRange[], into: QualifiedName, copiers: Pool<Copier>): Promise<void> {
-  const { control, migration } = options;
+async function copyChunks(
+  options: BackfillOptions,
+  unit: PlannedUnit,
+  leaves: readonly LeafRange[],
+  into: QualifiedName,
+  copiers: Pool<Copier>,
+): Promise<void> {
+  const { desk, migration } = options;
   const extents = joinIntervals(leaves);
   invariant(extents.length === 1, `the leaves of unit ${unit.unit} do not follow each other`);
-  const chunks = await listOpenChunks(control, migration.id, unit.unit);
+  const chunks = await desk.use((client) => listOpenChunks(client, migration.id, unit.unit));
   await Promise.all(
     chunks.map((chunk) =>
       copiers.use(async (copier) => {
@@ -137,7 +152,9 @@ async function copyChunk(
     const outcome = await load(copier);
     if (outcome.type === 'copied') onCopied(outcome.rows, outcome.bytes);
     if (outcome.type !== 'unsettled') return onWaiting(null);
-    onWaiting(`transactions that are committed and not yet visible before chunk ${chunk.chunk} can be read: ${outcome.xids.slice(0, 5).join(', ')}`);
+    onWaiting(
+      `transactions that are committed and not yet visible before chunk ${chunk.chunk} can be read: ${outcome.xids.slice(0, 5).join(', ')}`,
+    );
     await sleep(UNSETTLED_RETRY_MS);
   }
 }
@@ -148,7 +165,12 @@ async function purge(options: BackfillOptions, unit: number, into: QualifiedName
   await finishers.use((client) => purgeUnit(client, migration.id, unit, into, applier.session.resync));
 }
 
-async function resyncUntilLive(options: BackfillOptions, unit: PlannedUnit, leaves: readonly LeafRange[], into: QualifiedName): Promise<void> {
+async function resyncUntilLive(
+  options: BackfillOptions,
+  unit: PlannedUnit,
+  leaves: readonly LeafRange[],
+  into: QualifiedName,
+): Promise<void> {
   const { applier, migration, signal, onWaiting } = options;
   const { session } = applier;
   const { client, resync } = session;

@@ -124,7 +124,9 @@ function assertReady({ applier: { session }, migration }: CommandOptions): void 
   const name = `${migration.source.schema}.${migration.source.name}`;
   const waiting = [...session.units.values()].filter((state) => state !== 'live').length;
   if (waiting > 0) {
-    throw new MigratorError('WRONG_PHASE', `${waiting} of ${session.units.size} units of ${name} are not live yet`, { hint: `partitioner status ${name} --watch, until the phase is ready` });
+    throw new MigratorError('WRONG_PHASE', `${waiting} of ${session.units.size} units of ${name} are not live yet`, {
+      hint: `partitioner status ${name} --watch, until the phase is ready`,
+    });
   }
   if (session.anomalies > 0) {
     throw new MigratorError('DIFFERENCE', `${session.anomalies} changes of ${name} did not hit exactly one row of the target`, {
@@ -132,6 +134,8 @@ function assertReady({ applier: { session }, migration }: CommandOptions): void 
       hint: `partitioner abort ${name}, and report it`,
     });
   }
-  if (session.repair.size > 0) throw new MigratorError('LAG_TOO_HIGH', `${session.repair.size} keys of ${name} are still to be repaired`, { hint: 'try again in a moment' });
+  if (session.repair.size > 0)
+    throw new MigratorError('LAG_TOO_HIGH', `${session.repair.size} keys of ${name} are still to be repaired`, {
+      hint: 'try again in a moment',
+    });
 }
-

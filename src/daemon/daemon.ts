@@ -43,14 +43,19 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   while (!signal.aborted) {
     let progressed = false;
     try {
-      await withClient(settings, { applicationName: 'partitioner daemon' }, (control) => serve(options, control, () => (progressed = true)));
+      await withClient(settings, { applicationName: 'partitioner daemon' }, (control) =>
+        serve(options, control, () => (progressed = true)),
+      );
       return;
     } catch (error) {
       if (signal.aborted && isAbort(error)) return;
       const failure = toMigratorError(error, 'the daemon');
       if (decideRetry(error) !== 'timed') throw failure;
       if (progressed) pause = RESTART_MS.first;
-      log.warn({ code: failure.code, err: failure.message, detail: failure.detail, retryMs: pause }, 'connection lost or refused, starting again from what is committed');
+      log.warn(
+        { code: failure.code, err: failure.message, detail: failure.detail, retryMs: pause },
+        'connection lost or refused, starting again from what is committed',
+      );
       await sleep(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       pause = Math.min(RESTART_MS.most, pause * 2);
     }
@@ -71,12 +76,12 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   const lock = await standBy(control, id, options);
   if (!lock) return;
   const since = new Date().toISOString();
-  const beat = (): Promise<unknown> => store(control, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
+  const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
     migration = await fetchMigrationById(control, id);
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
-    await beat();
+    await beat(control);
     if (migration.phase === 'switched') {
       await settleSwitched(control, migration);
       return;
@@ -91,7 +96,13 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   }
 }
 
-async function work(options: DaemonOptions, control: Client, migration: Migration, beat: () => Promise<unknown>, onCommitted: () => void): Promise<void> {
+async function work(
+  options: DaemonOptions,
+  control: Client,
+  migration: Migration,
+  beat: (client: Client) => Promise<unknown>,
+  onCommitted: () => void,
+): Promise<void> {
   const { log, signal } = options;
   const table = await fetchTable(control, migration.source);
   if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {
@@ -112,7 +123,7 @@ async function work(options: DaemonOptions, control: Client, migration: Migratio
 
 /** Waits for the migration's advisory lock; null when stopped before. */
 async function standBy(control: Client, id: number, { signal, log }: DaemonOptions): Promise<{ backendPid: number } | null> {
-  for (let said = false; !signal.aborted; ) {
+  for (let said = false; !signal.aborted;) {
     const claim = await fetchMigrationClaim(control, id);
     if (claim.locked) return claim;
     if (!said) log.info({ migration: id }, 'another daemon works on this migration: standing by');
@@ -144,10 +155,11 @@ function refusePhase(migration: Migration): MigratorError {
 function sourceChanged(migration: Migration): MigratorError {
   if (migration.plan) return changed(migration.plan, 'found when the daemon started');
   const name = `${migration.source.schema}.${migration.source.name}`;
-  return new MigratorError('SOURCE_CHANGED', `table ${name} was altered before the migration was prepared`, { hint: `partitioner abort ${name}, then start again` });
+  return new MigratorError('SOURCE_CHANGED', `table ${name} was altered before the migration was prepared`, {
+    hint: `partitioner abort ${name}, then start again`,
+  });
 }
 
 function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.message === 'the applier has stopped');
 }
-

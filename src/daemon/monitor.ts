@@ -8,12 +8,13 @@ import { decidePhase } from '../migration/phase.ts';
 import type { Client } from '../pg/client.ts';
 import { store, type Migration } from '../pg/control-store.ts';
 import type { Applier } from './applier.ts';
+import type { Pool } from './pool.ts';
 import type { SharedState } from './shared-state.ts';
 
 const SAMPLE_MS = 1_000;
 
 export interface MonitorOptions {
-  readonly control: Client;
+  readonly desk: Pool<Client>;
   readonly migration: Migration;
   readonly applier: Applier;
   readonly state: SharedState;
@@ -21,7 +22,7 @@ export interface MonitorOptions {
   /** Below both, with everything live, the phase is ready. */
   readonly maxLagBytes: number;
   readonly maxLagSeconds: number;
-  readonly beat: () => Promise<unknown>;
+  readonly beat: (control: Client) => Promise<unknown>;
   readonly log: Logger;
 }
 
@@ -29,31 +30,33 @@ export interface MonitorOptions {
 export function monitor$(options: MonitorOptions): Observable<Status> {
   let phase = options.migration.phase;
   return timer(0, SAMPLE_MS).pipe(
-    exhaustMap(async () => {
-      const { control, migration, applier, state, metrics, log } = options;
-      await options.beat();
-      const [status] = await fetchStatus(control, quoteName(migration.source));
-      if (!status || status.migration !== migration.id || status.phase === 'switched') return null;
-      assertSlotKept(status);
-      const decided = state.cutting$.value
-        ? ('cutover' as const)
-        : decidePhase({
-            units: status.units,
-            repairKeys: applier.session.repair.size,
-            lagBytes: status.lag?.bytes ?? 0,
-            lagSeconds: status.lag?.seconds ?? 0,
-            maxLagBytes: options.maxLagBytes,
-            maxLagSeconds: options.maxLagSeconds,
-          });
-      if (decided !== phase) log.info({ from: phase, to: decided }, 'phase');
-      phase = decided;
-      await store(control, 'store/set-phase', [migration.id, decided, state.waiting$.value]);
-      const current = { ...status, phase: decided, waiting: state.waiting$.value };
-      metrics.setStatus(current);
-      return current;
-    }),
+    exhaustMap(() => options.desk.use(sample)),
     filter((status) => status !== null),
   );
+
+  async function sample(control: Client): Promise<Status | null> {
+    const { migration, applier, state, metrics, log } = options;
+    await options.beat(control);
+    const [status] = await fetchStatus(control, quoteName(migration.source));
+    if (!status || status.migration !== migration.id || status.phase === 'switched') return null;
+    assertSlotKept(status);
+    const decided = state.cutting$.value
+      ? ('cutover' as const)
+      : decidePhase({
+          units: status.units,
+          repairKeys: applier.session.repair.size,
+          lagBytes: status.lag?.bytes ?? 0,
+          lagSeconds: status.lag?.seconds ?? 0,
+          maxLagBytes: options.maxLagBytes,
+          maxLagSeconds: options.maxLagSeconds,
+        });
+    if (decided !== phase) log.info({ from: phase, to: decided }, 'phase');
+    phase = decided;
+    await store(control, 'store/set-phase', [migration.id, decided, state.waiting$.value]);
+    const current = { ...status, phase: decided, waiting: state.waiting$.value };
+    metrics.setStatus(current);
+    return current;
+  }
 }
 
 function assertSlotKept({ slot }: Status): void {

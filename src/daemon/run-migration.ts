@@ -1,5 +1,21 @@
 import { performance } from 'node:perf_hooks';
-import { defer, from, ignoreElements, lastValueFrom, merge, tap, takeUntil, take, Subject, type Observable } from 'rxjs';
+import {
+  defer,
+  exhaustMap,
+  filter,
+  from,
+  fromEvent,
+  ignoreElements,
+  interval,
+  lastValueFrom,
+  map,
+  merge,
+  Subject,
+  take,
+  takeUntil,
+  tap,
+  type Observable,
+} from 'rxjs';
 import { abortMigration } from '../actions/abort.ts';
 import { openApplierSession, type ApplierSession } from '../actions/applier-session.ts';
 import { settleSwitched } from '../actions/forget-migration.ts';
@@ -19,6 +35,7 @@ import { Applier, type AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
 import { commands$, type CommandEnd } from './commands.ts';
 import type { DaemonOptions } from './daemon.ts';
+import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 
@@ -33,7 +50,7 @@ export interface RunOptions extends Omit<DaemonOptions, 'table'> {
   readonly control: Client;
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
-  readonly beat: () => Promise<unknown>;
+  readonly beat: (client: Client) => Promise<unknown>;
   /** Something was committed: the pauses between restarts begin anew. */
   readonly onCommitted: () => void;
 }
@@ -59,8 +76,14 @@ export async function runMigration(options: RunOptions): Promise<void> {
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
     };
-    const passed = (lsn: Lsn): Promise<void> => pushUntil(pusher, applier.passed(lsn));
-    await serveHttp(options, metrics, closing);
+    const passed = (lsn: Lsn): Promise<void> => applier.passed(lsn);
+    // One query at a time on the session that holds the migration's lock; monitor, HTTP and backfill share it.
+    const desk = new Pool<Client>(
+      1,
+      () => Promise.resolve(control),
+      () => Promise.resolve(),
+    );
+    await serveHttp(options, desk, metrics, closing);
 
     const applied$ = applier.events$.pipe(tap((event) => observe(options, metrics, applier, event)));
     const backfill$ = defer(() => {
@@ -70,7 +93,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
         applier,
         jobs: options.jobs,
         clientEncoding: session.clientEncoding,
-        control,
+        desk,
         unpaused: () => untilUnpaused(state, stop),
         passed,
         onCopied: (rows) => {
@@ -86,11 +109,26 @@ export async function runMigration(options: RunOptions): Promise<void> {
       closing.push(() => running.catch(() => undefined));
       return from(running);
     });
-    const command$ = commands$({ settings, migration, table, applier, state, metrics, listener, passed, onWaiting, log, signal: stop, now: () => performance.now() }).pipe(
+    const command$ = commands$({
+      settings,
+      migration,
+      table,
+      applier,
+      state,
+      metrics,
+      listener,
+      passed,
+      onWaiting,
+      log,
+      signal: stop,
+      now: () => performance.now(),
+    }).pipe(
       take(1),
       tap((ended) => (end = ended)),
     );
-    const monitored$ = monitor$({ control, migration, applier, state, metrics, ...READY, beat: options.beat, log }).pipe(tap((status) => options.onProgress?.(statusLine(status))));
+    const monitored$ = monitor$({ desk, migration, applier, state, metrics, ...READY, beat: options.beat, log }).pipe(
+      tap((status) => options.onProgress?.(statusLine(status))),
+    );
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(
       take(1),
@@ -109,6 +147,8 @@ export async function runMigration(options: RunOptions): Promise<void> {
             }),
           ),
           monitored$,
+          push$(applier, pusher).pipe(ignoreElements()),
+          ...[control, session.client, listener, pusher].map(lost$),
         ).pipe(takeUntil(stopping$)),
       ),
       { defaultValue: undefined },
@@ -129,14 +169,21 @@ async function settle({ settings, control, migration, log }: RunOptions, end: Co
   else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
 }
 
-async function openApplier({ settings, migration, control, log }: RunOptions, session: ApplierSession, closing: (() => Promise<unknown>)[]): Promise<Applier> {
+async function openApplier(
+  { settings, migration, control, log }: RunOptions,
+  session: ApplierSession,
+  closing: (() => Promise<unknown>)[],
+): Promise<Applier> {
   const { plan } = migration;
   const slot = await fetchSlot(control, plan.slotName);
   if (!slot) throw slotLost(plan.slotName, 'it was dropped');
   if (slot.walStatus === 'lost') throw slotLost(plan.slotName, 'its WAL was removed (max_slot_wal_keep_size)');
   // The slot is told only what is committed; were it ahead (a failover, a hand), changes between the two would be lost.
   if (slot.confirmedLsn > session.position.lsn) {
-    throw slotLost(plan.slotName, `it stands at ${formatLsn(slot.confirmedLsn)}, ahead of the applied position ${formatLsn(session.position.lsn)}`);
+    throw slotLost(
+      plan.slotName,
+      `it stands at ${formatLsn(slot.confirmedLsn)}, ahead of the applied position ${formatLsn(session.position.lsn)}`,
+    );
   }
   const replication = openReplication({
     settings,
@@ -152,13 +199,18 @@ async function openApplier({ settings, migration, control, log }: RunOptions, se
   return new Applier(session, replication, SLICE_BYTES, () => performance.now());
 }
 
-async function serveHttp({ http, control, migration, log }: RunOptions, metrics: Metrics, closing: (() => Promise<unknown>)[]): Promise<void> {
+async function serveHttp(
+  { http, migration, log }: RunOptions,
+  desk: Pool<Client>,
+  metrics: Metrics,
+  closing: (() => Promise<unknown>)[],
+): Promise<void> {
   if (!http) return;
   const server: HttpServer = await startHttp({
     ...http,
     metrics,
     status: async () => {
-      const [status] = await fetchStatus(control, quoteName(migration.source));
+      const [status] = await desk.use((control) => fetchStatus(control, quoteName(migration.source)));
       invariant(status, 'the migration that runs has no status');
       return status;
     },
@@ -176,22 +228,28 @@ function observe({ log, onCommitted }: RunOptions, metrics: Metrics, applier: Ap
   metrics.changesApplied('update', applied.updated);
   metrics.changesApplied('delete', applied.deleted);
   metrics.changesApplied('truncate', applied.truncated);
-  if (applied.anomalies > 0) log.error({ anomalies: applied.anomalies, at: formatLsn(applier.position) }, 'changes did not hit exactly one row: the cutover is refused');
+  if (applied.anomalies > 0)
+    log.error(
+      { anomalies: applied.anomalies, at: formatLsn(applier.position) },
+      'changes did not hit exactly one row: the cutover is refused',
+    );
 }
 
 /** While somebody waits for a position, the WAL must go on: on an idle server nothing else would move the stream past it. */
-async function pushUntil(pusher: Client, passed: Promise<void>): Promise<void> {
-  let waiting = true;
-  const over = passed.finally(() => (waiting = false));
-  over.catch(() => undefined);
-  while (waiting) {
-    let timer: NodeJS.Timeout | undefined;
-    const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, PUSH_MS)));
-    await Promise.race([over, pause]);
-    clearTimeout(timer);
-    if (waiting) await emitMessage(pusher, 'push');
-  }
-  await over;
+function push$(applier: Applier, pusher: Client): Observable<Lsn> {
+  return interval(PUSH_MS).pipe(
+    filter(() => applier.isAwaited),
+    exhaustMap(() => emitMessage(pusher, 'push')),
+  );
+}
+
+/** Errors when a session is cut, also while it is idle: at its next use it might be in the middle of a cutover. */
+function lost$(client: Client): Observable<never> {
+  return fromEvent(client, 'error').pipe(
+    map((error) => {
+      throw error as Error;
+    }),
+  );
 }
 
 async function open(closing: (() => Promise<unknown>)[], make: () => Promise<Client>): Promise<Client> {

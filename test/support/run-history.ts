@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
-import { sendCommand } from '../../src/actions/command.ts';
+import { sendCommand, type CommandOutcome } from '../../src/actions/command.ts';
 import { runDaemon } from '../../src/daemon/daemon.ts';
+import { MigratorError } from '../../src/errors.ts';
 import { sqlState, type Client } from '../../src/pg/client.ts';
 import { DEFAULT_PLAN_OPTIONS } from '../../src/plan/options.ts';
 import type { TestDatabase } from './database.ts';
@@ -31,14 +32,30 @@ export async function runHistory(database: TestDatabase, history: History, verbo
   const disturbing = disturb(database, control, history.events, daemon);
   await Promise.all([...writers, disturbing]);
   const migration = await untilReady(control, daemon);
-  const outcome = await sendCommand(control, migration, 'cutover', { lockTimeoutMs: 500, maxLockHoldMs: 5_000, attempts: 60 }, { waitMs: 60_000 });
-  if (!outcome?.ok) throw new Error(`cutover failed: ${JSON.stringify(outcome)}`);
+  const outcome = await cutOver(control, migration, daemon);
+  if (!outcome.ok) throw new Error(`cutover failed: ${JSON.stringify(outcome)}`);
   await daemon.ended();
   const { rows } = await control.query<{ retired: string; anomalies: string }>(
     'select m.retired_name as retired, p.anomalies::text from partitioner.migration m join partitioner.position p on p.migration = m.id',
   );
   await control.end();
   return { retired: rows[0]!.retired, anomalies: Number(rows[0]!.anomalies), statements };
+}
+
+/** A daemon whose connection was cut is back in a moment. */
+async function cutOver(control: Client, migration: number, daemon: Daemon): Promise<CommandOutcome> {
+  for (;;) {
+    if (daemon.failure()) throw daemon.failure() as Error;
+    const limits = { lockTimeoutMs: 500, maxLockHoldMs: 5_000, attempts: 60 };
+    const outcome = await sendCommand(control, migration, 'cutover', limits, { waitMs: 60_000 }).catch((error: unknown) => {
+      if (error instanceof MigratorError && error.code === 'NO_DAEMON') return null; // its connection was cut in the middle
+      throw error;
+    });
+    if (outcome && (outcome.ok || outcome.error.code !== 'WRONG_PHASE')) return outcome;
+    const { rows } = await control.query<{ phase: string }>('select phase from partitioner.migration');
+    if (rows[0]?.phase === 'switched') return { ok: true };
+    await sleep(100);
+  }
 }
 
 interface Daemon {
@@ -80,7 +97,9 @@ async function untilReady(control: Client, daemon: Daemon): Promise<number> {
   for (;;) {
     if (daemon.failure()) throw daemon.failure() as Error;
     const { rows } = await control
-      .query<{ id: number; phase: string; failure: unknown; waiting: string | null }>('select id, phase, failure, waiting from partitioner.migration')
+      .query<{ id: number; phase: string; failure: unknown; waiting: string | null }>(
+        'select id, phase, failure, waiting from partitioner.migration',
+      )
       .catch(() => ({ rows: [] }));
     if (rows[0]?.phase === 'ready') return rows[0].id;
     if (Date.now() > deadline) throw new Error(`not ready in time: ${JSON.stringify(rows)}`);
@@ -106,7 +125,10 @@ async function createTable(client: Client, history: History): Promise<void> {
     create index on app.h (lower(note));
   `);
   for (let row = 0; row < history.rowsBefore; row++) {
-    await client.query(`insert into app.h (key, v, at, note, doc) values (${key(history, row % 24)}, $1, ${at(row % 4)}, 'before', $2) on conflict do nothing`, [row, doc(row % 3 === 0, row)]);
+    await client.query(
+      `insert into app.h (key, v, at, note, doc) values (${key(history, row % 24)}, $1, ${at(row % 4)}, 'before', $2) on conflict do nothing`,
+      [row, doc(row % 3 === 0, row)],
+    );
   }
   await client.query('analyze app.h');
 }
@@ -136,7 +158,9 @@ async function write(client: Client, history: History, transaction: Transaction,
   const gid = `h${writer}_${Math.random().toString(36).slice(2)}`;
   let statements = 0;
   try {
-    await client.query(`begin; set local lock_timeout = '1s'; set local deadlock_timeout = '1s'`).catch(() => client.query(`rollback; begin; set local lock_timeout = '1s'`));
+    await client
+      .query(`begin; set local lock_timeout = '1s'; set local deadlock_timeout = '1s'`)
+      .catch(() => client.query(`rollback; begin; set local lock_timeout = '1s'`));
     for (const step of transaction.steps) {
       statements++;
       await perform(client, history, step);
@@ -166,7 +190,10 @@ async function perform(client: Client, history: History, step: Step): Promise<vo
   const k = (n: number): string => key(history, n);
   switch (step.kind) {
     case 'insert':
-      await client.query(`insert into app.h (key, v, at, note, doc) values (${k(step.key)}, $1, ${at(step.month)}, $2, $3) on conflict do nothing`, [value, `n${value}`, doc(step.toast, value)]);
+      await client.query(
+        `insert into app.h (key, v, at, note, doc) values (${k(step.key)}, $1, ${at(step.month)}, $2, $3) on conflict do nothing`,
+        [value, `n${value}`, doc(step.toast, value)],
+      );
       return;
     case 'update':
       await client.query(`update app.h set v = $1, note = $2 where key = ${k(step.key)}`, [value, step.key % 4 === 0 ? null : `u${value}`]);
@@ -178,7 +205,9 @@ async function perform(client: Client, history: History, step: Step): Promise<vo
       await client.query(`update app.h set at = ${at(step.month)}, v = $1 where key = ${k(step.key)}`, [value]);
       return;
     case 'rekey':
-      await client.query(`update app.h set key = ${k(step.to)} ${step.month === null ? '' : `, at = ${at(step.month)}`} where key = ${k(step.key)}`);
+      await client.query(
+        `update app.h set key = ${k(step.to)} ${step.month === null ? '' : `, at = ${at(step.month)}`} where key = ${k(step.key)}`,
+      );
       return;
     case 'swap':
       // Two rows exchange their keys by way of a third: the stream shows three key changes in one transaction.
