@@ -18,7 +18,7 @@ export interface Session {
 }
 
 /** Reads the configuration file and resolves the connection. Contacts nothing. */
-export function openSession(invocation: Invocation): Session {
+export function openSession(invocation: Invocation, defaultLevel: 'info' | 'warn' = 'warn'): Session {
   if (invocation.config !== undefined && !existsSync(invocation.config)) {
     throw new MigratorError('USAGE', `the configuration file ${invocation.config} does not exist`, {
       hint: 'partitioner --help shows an example of one',
@@ -29,7 +29,7 @@ export function openSession(invocation: Invocation): Session {
   return {
     config,
     connection: resolveConnection({ databaseUrl: global['database-url'] }, process.env),
-    log: createLog(global['log-level'] ?? 'info'),
+    log: createLog(global['log-level'] ?? defaultLevel),
     settings: (table) => settingsFor(config, table, invocation.settings),
   };
 }

@@ -60,7 +60,7 @@ export const CONNECTION_SETTINGS = {
   },
   'log-level': {
     placeholder: 'LEVEL',
-    help: 'debug, info, warn, error or silent (default: info)',
+    help: 'debug, info, warn, error or silent (default: info for start, else warn)',
     parse: oneOf('debug', 'info', 'warn', 'error', 'silent'),
   },
 } satisfies Record<string, Setting<unknown>>;

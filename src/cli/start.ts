@@ -21,22 +21,23 @@ const PLAIN_PROGRESS_MS = 5_000;
 
 /** `start`: checks, says what it is going to do, and runs the daemon until a signal or the migration's end. */
 export const start: Verb = async (invocation) => {
-  const session = openSession(invocation);
+  const session = openSession(invocation, 'info');
   const table = oneTable(invocation, session.config, 'start');
   const settings = session.settings(table);
-  const options = await decide(invocation, session, table);
-  if (!options) return 2;
+  const decision = await decide(invocation, session, table);
+  if (!decision) return 2;
 
   const http = settings.http === undefined ? DEFAULT_HTTP : settings.http;
   const jobs = settings.jobs ?? DEFAULT_JOBS;
-  if (!invocation.json) print(announcement(session, table, options, jobs, http));
+  if (!invocation.json)
+    print([...(decision.resumes ?? announcement(session, table, decision.options, jobs)), ...addresses(http)].join('\n'));
   const progress = createProgressLine(process.stdout, PLAIN_PROGRESS_MS);
   const stop = onStopSignal();
   try {
     await runDaemon({
       settings: session.connection,
       table,
-      plan: options,
+      plan: decision.options,
       jobs,
       http,
       signal: stop.signal,
@@ -53,22 +54,27 @@ export const start: Verb = async (invocation) => {
   return 0;
 };
 
+interface Decision {
+  readonly options: PlanOptions;
+  /** What to announce of a migration that goes on. */
+  readonly resumes?: readonly string[];
+}
+
 /** The partitioning to run with: that of the migration that is open, else what the flags say once the check lets it pass. Null when refused. */
-async function decide(invocation: Invocation, session: Session, table: string): Promise<PlanOptions | null> {
+async function decide(invocation: Invocation, session: Session, table: string): Promise<Decision | null> {
   return withSession(session, async (client) => {
     const open = await findMigration(client, table);
     if (open && isOpen(open.phase)) {
       requirePhase('start', open);
       refuseOtherOptions(session.settings(table), open.options, open.source);
-      if (!invocation.json) print(`Migration ${open.id} of ${open.source} is in phase "${open.phase}": it is resumed.`);
-      return open.options;
+      return { options: open.options, resumes: [`Resumes migration ${open.id} of ${open.source}, which is in phase "${open.phase}".`] };
     }
     const options = planOptionsOf(session.settings(table), table, 'start');
     const { findings } = await checkTable(client, session.connection, table, options);
     if (!hasBlocker(findings)) {
       const warnings = findings.filter(({ severity }) => severity === 'warning');
       if (!invocation.json && warnings.length > 0) print(renderFindings(table, warnings));
-      return options;
+      return { options };
     }
     if (!invocation.json) {
       print(renderFindings(table, findings));
@@ -85,20 +91,19 @@ async function decide(invocation: Invocation, session: Session, table: string): 
   });
 }
 
-function announcement(
-  session: Session,
-  table: string,
-  options: PlanOptions,
-  jobs: number,
-  http: { host: string; port: number } | null,
-): string {
+function announcement(session: Session, table: string, options: PlanOptions, jobs: number): string[] {
   return [
     `Partitions ${table} by range of ${options.range}, every ${options.every}, on ${describeConnection(session.connection)}:`,
     `  prepares slot, publication and the empty partitioned table beside it; copies the rows with ${jobs} streams; follows every change;`,
     '  then waits in phase "ready" for: partitioner cutover. The table stays as it is until then, and abort takes everything back.',
+  ];
+}
+
+function addresses(http: { host: string; port: number } | null): string[] {
+  return [
     http ? `  Dashboard and metrics: http://${http.host}:${http.port}/` : '  No HTTP server (--http off).',
     '  Ctrl-C or SIGTERM ends it in an orderly way; the same command resumes it.',
-  ].join('\n');
+  ];
 }
 
 /** Says how it stands. After an abort or a finish there is nothing to show. */

@@ -1,32 +1,12 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { partitioner, startPartitioner, type Run } from '../support/partitioner.ts';
 
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** No server listens there, and no environment of the developer's leaks in. */
-const ENVIRONMENT = { PATH: process.env.PATH, HOME: '/nonexistent', PGHOST: '127.0.0.1', PGPORT: '1', PGCONNECT_TIMEOUT: '2' };
-
-function partitioner(args: readonly string[]): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
-      env: ENVIRONMENT,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
-    child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+/** No server listens there. */
+const ENVIRONMENT = { PGHOST: '127.0.0.1', PGPORT: '1', PGCONNECT_TIMEOUT: '2' };
+const run = (args: readonly string[]): Promise<Run> => partitioner(args, ENVIRONMENT);
 
 let folder: string;
 const file = (name: string, text: string): string => {
@@ -77,7 +57,7 @@ describe('bad input gets one clear error', () => {
     ['a URL that is none', 'status --database-url nonsense', '', ''],
     ['a URL of another database', 'status --database-url mysql://u:secret@h/d', '', ''],
   ])('%s: %s', async (_case, args, message, hint) => {
-    const [text, json] = await Promise.all([partitioner(args.split(' ')), partitioner([...args.split(' '), '--json'])]);
+    const [text, json] = await Promise.all([run(args.split(' ')), run([...args.split(' '), '--json'])]);
     expect(text).toMatchObject({ code: 1, stdout: '' });
     expect(text.stderr).toContain(`error: ${message}`);
     expect(text.stderr).toContain(`hint: ${hint}`.trim());
@@ -92,7 +72,7 @@ describe('bad input gets one clear error', () => {
 
   it('a typo in the configuration file is named with key, file, line and the key that was meant', async () => {
     const config = file('typo.yaml', 'jobs: 2\ntables:\n  - { table: app.events, range: created_at, evry: month }\n');
-    expect(await partitioner(['check', '--config', config])).toEqual({
+    expect(await run(['check', '--config', config])).toEqual({
       code: 1,
       stdout: '',
       stderr: `error: unknown key "evry" in ${config} line 3\nhint: did you mean "every"?\n`,
@@ -101,51 +81,46 @@ describe('bad input gets one clear error', () => {
 
   it('start takes one table', async () => {
     const config = file('two.yaml', 'tables:\n  - { table: a, range: x }\n  - { table: b, range: y }\n');
-    const run = await partitioner(['start', '--config', config]);
-    expect(run.code).toBe(1);
-    expect(run.stderr).toContain('error: start takes one table, the configuration file lists 2: a, b');
+    const ended = await run(['start', '--config', config]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain('error: start takes one table, the configuration file lists 2: a, b');
   });
 
   it('a server that does not answer is exit 4', async () => {
-    const run = await partitioner(['status', '--json', '--database-url', 'postgres://u:secret@127.0.0.1:1/d']);
-    expect(run.code).toBe(4);
-    expect((JSON.parse(run.stdout) as { error: { code: string } }).error.code).toBe('POSTGRES');
-    expect(run.stdout + run.stderr).not.toContain('secret');
+    const ended = await run(['status', '--json', '--database-url', 'postgres://u:secret@127.0.0.1:1/d']);
+    expect(ended.code).toBe(4);
+    expect((JSON.parse(ended.stdout) as { error: { code: string } }).error.code).toBe('POSTGRES');
+    expect(ended.stdout + ended.stderr).not.toContain('secret');
   });
 });
 
 describe('a password on the command line', () => {
   it.runIf(process.platform === 'linux')('does not stay in the process title', async () => {
     // The address is of a network that answers nobody, so that the process lives while we look.
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', 'src/cli/main.ts', 'status', '--database-url', 'postgres://u:secret@192.0.2.1/d'],
-      { env: ENVIRONMENT, stdio: 'ignore' },
-    );
-    const ended = new Promise((resolve) => child.on('close', resolve));
+    const running = startPartitioner(['status', '--database-url', 'postgres://u:secret@192.0.2.1/d'], ENVIRONMENT);
     try {
       await expect
-        .poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').replaceAll('\0', ''), { timeout: 10_000 })
+        .poll(() => readFileSync(`/proc/${running.pid}/cmdline`, 'utf8').replaceAll('\0', ''), { timeout: 10_000 })
         .toBe('partitioner status');
     } finally {
-      child.kill('SIGKILL');
-      await ended;
+      running.signal('SIGKILL');
+      await running.ended;
     }
   });
 });
 
 describe('help', () => {
   it('is data, and tells a newcomer the steps and the exit codes', async () => {
-    const run = await partitioner(['--help']);
-    expect(run).toMatchObject({ code: 0, stderr: '' });
-    for (const word of ['Five steps:', 'Examples:', 'Exit codes:', 'partitioner cutover']) expect(run.stdout).toContain(word);
+    const ended = await run(['--help']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    for (const word of ['Five steps:', 'Examples:', 'Exit codes:', 'partitioner cutover']) expect(ended.stdout).toContain(word);
     for (const later of ['throttle', 'verify', 'rollback', 'maintain', 'archive', '--dry-run', '--hash'])
-      expect(run.stdout).not.toContain(later);
+      expect(ended.stdout).not.toContain(later);
   });
 
   it('is what no arguments lead to', async () => {
-    const run = await partitioner([]);
-    expect(run).toMatchObject({ code: 1, stdout: '' });
-    expect(run.stderr).toContain('Five steps:');
+    const ended = await run([]);
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+    expect(ended.stderr).toContain('Five steps:');
   });
 });
