@@ -9,8 +9,7 @@ with relations as (
 select array(select p.pubname::text from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
              where c.oid = $1::oid order by 1) as publications,
        array(select pubname::text from pg_publication where puballtables order by 1) as all_tables_publications,
-       array(select sr.srsubid::text || ' (' || coalesce((select s.subname::text from pg_subscription s where s.oid = sr.srsubid), '?') || ')'
-             from pg_subscription_rel sr where sr.srrelid = $1::oid) as subscriptions,
+       array(select s.subname::text from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid where r.srrelid = $1::oid order by 1) as subscriptions,
        array(select l.provider || ' on ' || pg_describe_object(l.classoid, l.objoid, l.objsubid) from pg_seclabel l
              where (l.classoid = 'pg_class'::regclass and l.objoid in (select oid from relations))
                 or (l.classoid = 'pg_type'::regclass and l.objoid in (select t.oid from pg_type t where t.typrelid = $1::oid))

@@ -62,12 +62,13 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
   if (constraints !== null) findings.push(...decideConstraints(constraints, facts));
   await checkDependents(run, context, name);
   if (table === null || columns === null) return null;
+  const range = columns.find((column) => column.name === options.range) ?? null;
   findings.push(
     ...decideColumnTypes(columns, facts),
     decideDefaultPrivileges(table),
-    ...decidePrimaryKey(table, columns, options.range),
+    ...decidePrimaryKey(table, columns, range?.name ?? null),
     decideReplicaIdentity(table),
-    ...decideIndexes(table, options.range),
+    ...decideIndexes(table, range?.name ?? null),
     decideEncoding(server, [
       table.schema,
       table.name,

@@ -4,7 +4,7 @@ import type { ColumnFacts } from './columns.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 
 /** Primary key, replica identity and what of its types makes equal keys differ in their bytes. */
-export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFacts[], partitionColumn: string): Finding[] {
+export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFacts[], partitionColumn: string | null): Finding[] {
   const name = nameOf(table);
   const primary = table.indexes.find(({ isPrimary }) => isPrimary);
   if (primary === undefined) {
@@ -47,8 +47,12 @@ export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFac
   const key = primary.keyColumns.filter((column) => column !== null);
   return [
     passed('primary-key', primary.name, `the primary key ${primary.name} is (${key.join(', ')})`),
-    key.includes(partitionColumn)
-      ? passed('primary-key-widened', primary.name, `the primary key has the column ${partitionColumn}`)
+    partitionColumn === null || key.includes(partitionColumn)
+      ? passed(
+          'primary-key-widened',
+          primary.name,
+          partitionColumn === null ? 'the partition column is not known' : `the primary key has the column ${partitionColumn}`,
+        )
       : warning(
           'primary-key-widened',
           primary.name,
@@ -138,25 +142,37 @@ export function decideReplicaIdentity(table: SourceTable): Finding {
 }
 
 /** Unique indexes that could not keep values unique over all leaves, exclusion constraints, invalid indexes, the CLUSTER mark. */
-export function decideIndexes(table: SourceTable, partitionColumn: string): Finding[] {
+export function decideIndexes(table: SourceTable, partitionColumn: string | null): Finding[] {
   const name = nameOf(table);
   const secondary = table.indexes.filter(({ isPrimary }) => !isPrimary);
   const exclusion = secondary.filter(
     ({ constraint, accessMethod }) => constraint?.type === 'x' || (constraint?.type === 'u' && accessMethod !== 'btree'),
   );
   const unique = secondary.filter(
-    (index) => index.isUnique && index.isValid && !exclusion.includes(index) && !index.keyColumns.includes(partitionColumn),
+    (index) =>
+      index.isUnique &&
+      index.isValid &&
+      !exclusion.includes(index) &&
+      partitionColumn !== null &&
+      !index.keyColumns.includes(partitionColumn),
   );
   const invalid = secondary.filter(({ isValid }) => !isValid);
   const clustered = table.indexes.filter(({ isClustered }) => isClustered);
   return [
-    ...each(unique, passed('unique-keys', name, `each unique index has the column ${partitionColumn}`), (index) =>
-      blocker(
+    ...each(
+      unique,
+      passed(
         'unique-keys',
-        index.name,
-        `unique ${index.constraint === null ? 'index' : 'constraint'} ${index.name} (${index.keyColumns.map((column) => column ?? 'expression').join(', ')}) lacks the partition column ${partitionColumn}`,
-        dropOf(table, index),
+        name,
+        partitionColumn === null ? 'the partition column is not known' : `each unique index has the column ${partitionColumn}`,
       ),
+      (index) =>
+        blocker(
+          'unique-keys',
+          index.name,
+          `unique ${index.constraint === null ? 'index' : 'constraint'} ${index.name} (${index.keyColumns.map((column) => column ?? 'expression').join(', ')}) lacks the partition column ${partitionColumn ?? ''}`,
+          dropOf(table, index),
+        ),
     ),
     ...each(exclusion, passed('exclusion-constraints', name, 'there is no exclusion constraint'), (index) =>
       blocker(
