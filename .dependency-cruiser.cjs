@@ -11,11 +11,22 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
-    layer('pure', 'planners and values have no effects and no clock: tests are tables of input and output', '^src/(domain|plan|migration)/', {
-      dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'],
+    layer(
+      'pure',
+      'planners and values have no effects and no clock: tests are tables of input and output',
+      '^src/(domain|plan|migration)/',
+      {
+        dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'],
+      },
+    ),
+    layer('domain-at-the-bottom', 'values know nothing of plans', '^src/domain/', {
+      path: '^src/',
+      pathNot: '^src/(domain/|errors\\.ts$)',
     }),
-    layer('domain-at-the-bottom', 'values know nothing of plans', '^src/domain/', { path: '^src/', pathNot: '^src/(domain/|errors\\.ts$)' }),
-    layer('plan-on-domain', 'planners know nothing of the machine', '^src/plan/', { path: '^src/', pathNot: '^src/(plan/|domain/|errors\\.ts$)' }),
+    layer('plan-on-domain', 'planners know nothing of the machine', '^src/plan/', {
+      path: '^src/',
+      pathNot: '^src/(plan/|domain/|errors\\.ts$)',
+    }),
     layer('migration-on-plan', 'the machine knows nothing of its effects', '^src/migration/', {
       path: '^src/',
       pathNot: '^src/(migration/|plan/|domain/|errors\\.ts$)',
@@ -24,7 +35,9 @@ module.exports = {
     layer('pg-and-sql-below-actions', 'wrappers of the server know nothing of what is done with them', '^src/(pg|sql)/', {
       path: '^src/(actions|streams|daemon|http|cli|demo)/',
     }),
-    layer('actions-below-daemon', 'an effect knows nothing of who runs it', '^src/(actions|streams)/', { path: '^src/(daemon|http|cli|demo)/' }),
+    layer('actions-below-daemon', 'an effect knows nothing of who runs it', '^src/(actions|streams)/', {
+      path: '^src/(daemon|http|cli|demo)/',
+    }),
     layer('http-below-daemon', 'the HTTP server is handed what it shows', '^src/http/', { path: '^src/(daemon|cli|demo)/' }),
     layer('daemon-below-cli', 'the daemon runs without the command line', '^src/daemon/', { path: '^src/(cli|demo)/' }),
     {
@@ -59,6 +72,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'], extensions: ['.ts', '.js', '.json'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.json'],
+    },
   },
 };

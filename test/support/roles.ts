@@ -26,7 +26,9 @@ export async function createRole(database: TestDatabase, attributes: string, pri
     if (privileges.length > 0)
       await client.query(`grant ${privileges.join(', ')} on database ${quoteIdent(database.name)} to ${quoteIdent(name)}`);
   });
-  database.onDropped(async (server) => void (await server.query(`drop role if exists ${quoteIdent(name)}`)));
+  database.onDropped(async (server) => {
+    await server.query(`drop role if exists ${quoteIdent(name)}`);
+  });
   const url = new URL(database.url);
   url.username = name;
   url.password = 'secret';

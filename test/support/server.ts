@@ -4,7 +4,7 @@ import { startEmbeddedServer, type Major } from '../../src/demo/embedded-server.
 declare module 'vitest' {
   interface ProvidedContext {
     /** The URL of the server that the global setup has started, by its major. */
-    servers: Record<string, string>;
+    servers: Record<string, string> | undefined;
   }
 }
 
@@ -61,14 +61,19 @@ export async function startServer(major: Major): Promise<{ url: string; stop: ()
     .withUsername('postgres')
     .withCommand(['postgres', ...settings])
     .start();
-  return { url: `${container.getConnectionUri()}?sslmode=disable`, stop: async () => void (await container.stop()) };
+  return {
+    url: `${container.getConnectionUri()}?sslmode=disable`,
+    stop: async () => {
+      await container.stop();
+    },
+  };
 }
 
 /** Outside of vitest (a bench, a script) nothing is provided. */
 function sharedServers(): Record<string, string> {
   if (process.env['VITEST'] === undefined) return {};
   try {
-    return (inject('servers') as Record<string, string> | undefined) ?? {};
+    return inject('servers') ?? {};
   } catch {
     return {};
   }
