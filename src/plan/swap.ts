@@ -53,7 +53,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
       lock: `SHARE ROW EXCLUSIVE on ${sequence.schema}.${sequence.name}`,
       why: 'the same sequence goes on, and no longer falls with the retired table',
     })),
-    ...identity.flatMap((sequences) => takeOverIdentity(sequences, id)),
+    ...identity.flatMap((sequences) => takeOverIdentity(sequences, source, id)),
     ...(table.ownerLacks.length === 0
       ? []
       : [
@@ -93,7 +93,11 @@ export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
  * An identity's sequence cannot change hands, so the target has one of its own. Renaming the old one takes ACCESS EXCLUSIVE on
  * it: from there on no nextval moves it, and its state is read and handed on within the same transaction.
  */
-function takeOverIdentity({ from, to }: ReturnType<typeof identitySequences>[number], id: number): DdlStep[] {
+function takeOverIdentity(
+  { column, always, from, to }: ReturnType<typeof identitySequences>[number],
+  source: QualifiedName,
+  id: number,
+): DdlStep[] {
   const retired = { schema: from.schema, name: retiredObjectName(id, from.name) };
   const moved = { schema: from.schema, name: to.name };
   return [
@@ -112,6 +116,15 @@ function takeOverIdentity({ from, to }: ReturnType<typeof identitySequences>[num
       lock: `ACCESS EXCLUSIVE on ${moved.schema}.${moved.name}`,
       why: 'the name as before',
     },
+    ...(always
+      ? [
+          {
+            sql: `alter table ${quoteName(source)} alter column ${quoteIdent(column)} set generated always`,
+            lock: `ACCESS EXCLUSIVE on ${source.schema}.${source.name} and, from PostgreSQL 17, its leaves`,
+            why: 'by default it was for the stream alone',
+          },
+        ]
+      : []),
   ];
 }
 

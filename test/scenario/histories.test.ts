@@ -24,7 +24,7 @@ test(`${RUNS} histories end with no difference (seed ${SEED})`, { timeout: RUNS 
       const outcome = await runHistory(database, generated, process.env['TEST_VERBOSE'] !== undefined);
       statements += outcome.statements;
       const client = await database.client();
-      const columns = ['key', 'v', 'at', 'note', 'doc', 'twice'];
+      const columns = ['key', 'v', 'at', 'note', 'doc', 'twice', 'n'];
       expect(await differences(client, { schema: 'app', name: 'h' }, { schema: 'app', name: outcome.retired }, columns)).toBe(0);
       expect(outcome.anomalies).toBe(0);
       expect((await leftovers(client)).slots).toEqual([]);

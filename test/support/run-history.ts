@@ -115,6 +115,7 @@ async function createTable(client: Client, history: History): Promise<void> {
       gone int, key ${type} not null, v int, at timestamptz not null, note varchar(40), doc text,
       ${history.textColumn ? `acl aclitem default makeaclitem(10, 10, 'SELECT', false),` : ''}
       twice int generated always as (v * 2) stored,
+      n int generated always as identity,
       primary key (key${history.keyHoldsPartitionKey ? ', at' : ''})
     );
     alter table app.h drop column gone;
