@@ -167,7 +167,7 @@ async function refuseExistingNames(client: Client, plan: MigrationPlan): Promise
   if (existing.length === 0 && twice === undefined) return;
   throw new MigratorError(
     'PREFLIGHT_REFUSED',
-    `schema "${plan.source.schema}" has a relation "${existing[0] ?? twice!}" already, which is the name of a leaf or of its index`,
+    `schema "${plan.source.schema}" has a relation "${existing[0] ?? twice!}" already, and the migration would make one of that name`,
     {
       detail: existing.length > 1 ? `and: ${existing.slice(1).join(', ')}` : undefined,
       hint: 'rename it or drop it, then try again',
