@@ -22,7 +22,9 @@ export async function abortMigration(settings: ConnectionSettings, migrationId: 
     const schema = migration.source.schema;
     const leaves = await listLeaves(client, migrationId);
     await inTransaction(client, async () => {
-      const tables = [migration.targetName, `partitioner_${migrationId}_staging`, ...leaves.map(({ name }) => name)].filter((name) => name !== '');
+      const tables = [migration.targetName, `partitioner_${migrationId}_staging`, ...leaves.map(({ name }) => name)].filter(
+        (name) => name !== '',
+      );
       for (const name of tables) await client.query(`drop table if exists ${quoteName({ schema, name })}`);
       await forgetMigration(client, migrationId);
     });

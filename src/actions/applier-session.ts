@@ -48,10 +48,17 @@ export interface ApplierSession {
 }
 
 /** Plans are made for small stages joined to indexed leaves: anything but a nested loop over an index scan is wrong there. */
-const PLANNER = ['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'enable_memoize', 'enable_material'].map((name) => `set ${name} = off`);
+const PLANNER = ['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'enable_memoize', 'enable_material'].map(
+  (name) => `set ${name} = off`,
+);
 
 /** Opens the applier's session and reads its state. The caller ends the client. */
-export async function openApplierSession(settings: ConnectionSettings, migrationId: number, plan: MigrationPlan, table: SourceTable): Promise<ApplierSession> {
+export async function openApplierSession(
+  settings: ConnectionSettings,
+  migrationId: number,
+  plan: MigrationPlan,
+  table: SourceTable,
+): Promise<ApplierSession> {
   const client = await connect(settings, { applicationName: 'partitioner applier' });
   try {
     await client.query([...PLANNER, 'set plan_cache_mode = force_generic_plan', `set temp_buffers = '32MB'`].join('; '));
@@ -82,7 +89,8 @@ export async function openApplierSession(settings: ConnectionSettings, migration
       repair: new Set(),
     };
     const keys = plan.key.length;
-    for (const row of await copyOutRows(client, resync.copyRepairKeys)) session.repair.add(canonicalKey(wholeKey(row, keys), session.keyCanons));
+    for (const row of await copyOutRows(client, resync.copyRepairKeys))
+      session.repair.add(canonicalKey(wholeKey(row, keys), session.keyCanons));
     for (const row of await copyOutRows(client, resync.copyFences)) {
       const fence = { snapshot: parseSnapshot(row[keys]!.toString()), lsn: parseLsn(row[keys + 1]!.toString()) };
       session.fences.set(canonicalKey(wholeKey(row, keys), session.keyCanons), fence);

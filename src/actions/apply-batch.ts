@@ -173,7 +173,10 @@ async function applySegments(
       formatLsn(session.position.lsn),
       session.position.partialChanges,
     ]);
-    if (!moved) throw new MigratorError('POSTGRES', 'another daemon has moved the applied position', { detail: `it stood at ${formatLsn(session.position.lsn)}` });
+    if (!moved)
+      throw new MigratorError('POSTGRES', 'another daemon has moved the applied position', {
+        detail: `it stood at ${formatLsn(session.position.lsn)}`,
+      });
     return { applied: counts, repair: [...repair.keys()], nextXid: BigInt(moved.next_xid as string) };
   });
 }

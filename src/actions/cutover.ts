@@ -57,12 +57,19 @@ export interface CutoverContext {
   readonly now: () => number;
 }
 
-type Attempt = { readonly type: 'switched'; readonly receipt: CutoverReceipt } | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock'; readonly blockers: string };
+type Attempt =
+  | { readonly type: 'switched'; readonly receipt: CutoverReceipt }
+  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock'; readonly blockers: string };
 
 /** How one attempt at the locks ended, as the metrics name it. */
 export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout';
 
-const ATTEMPT: Readonly<Record<Attempt['type'], LockOutcome>> = { switched: 'acquired', lock_timeout: 'timeout', deadlock: 'deadlock', hold_limit: 'fence_timeout' };
+const ATTEMPT: Readonly<Record<Attempt['type'], LockOutcome>> = {
+  switched: 'acquired',
+  lock_timeout: 'timeout',
+  deadlock: 'deadlock',
+  hold_limit: 'fence_timeout',
+};
 
 const BACK_OFF_MS = { first: 100, most: 3_000 };
 
@@ -92,10 +99,14 @@ export async function cutover(context: CutoverContext): Promise<CutoverReceipt> 
     await sleep(pause / 2 + Math.random() * (pause / 2), undefined, { signal });
   }
   onWaiting(null);
-  throw new MigratorError('LOCK_NOT_ACQUIRED', `no lock on ${quoteName(context.migration.source)} within ${limits.attempts} attempts of ${limits.lockTimeoutMs} ms`, {
-    detail: blockers ? `last blocked by ${blockers}` : undefined,
-    hint: 'run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was',
-  });
+  throw new MigratorError(
+    'LOCK_NOT_ACQUIRED',
+    `no lock on ${quoteName(context.migration.source)} within ${limits.attempts} attempts of ${limits.lockTimeoutMs} ms`,
+    {
+      detail: blockers ? `last blocked by ${blockers}` : undefined,
+      hint: 'run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was',
+    },
+  );
 }
 
 const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 'deadlock'>> = {
@@ -124,7 +135,8 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     const asked = now();
     await locker.query(`lock table only ${source} in share row exclusive mode`);
     held = now();
-    if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint) throw changed(migration.plan, 'found under the cutover lock');
+    if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint)
+      throw changed(migration.plan, 'found under the cutover lock');
     const fenceLsn = await emitMessage(fencer, `fence ${migration.id}`);
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
@@ -169,9 +181,12 @@ class HoldLimit extends Error {}
 async function withinHold(work: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new HoldLimit());
-    }, Math.max(0, ms));
+    timer = setTimeout(
+      () => {
+        reject(new HoldLimit());
+      },
+      Math.max(0, ms),
+    );
   });
   work.catch(() => undefined); // after the limit nobody waits for it
   try {
@@ -181,7 +196,10 @@ async function withinHold(work: Promise<void>, ms: number): Promise<void> {
   }
 }
 
-async function readSequences(table: SourceTable, run: (sql: string) => Promise<Record<string, unknown>[]>): Promise<CutoverReceipt['sequences']> {
+async function readSequences(
+  table: SourceTable,
+  run: (sql: string) => Promise<Record<string, unknown>[]>,
+): Promise<CutoverReceipt['sequences']> {
   const sequences: { name: string; lastValue: string | null }[] = [];
   for (const { sequence } of table.columns) {
     if (!sequence) continue;
@@ -193,6 +211,12 @@ async function readSequences(table: SourceTable, run: (sql: string) => Promise<R
 
 async function describeBlockers(client: Client, sourceOid: number, locker: Client): Promise<string> {
   const pid = (locker as Client & { processID?: number }).processID ?? 0;
-  const rows = (await store(client, 'cutover/blockers', [sourceOid, pid])) as unknown as { pid: number; usename: string; state: string; seconds: number; query: string }[];
+  const rows = (await store(client, 'cutover/blockers', [sourceOid, pid])) as unknown as {
+    pid: number;
+    usename: string;
+    state: string;
+    seconds: number;
+    query: string;
+  }[];
   return rows.map((row) => `pid ${row.pid} of ${row.usename} (${row.state}, ${row.seconds} s): ${row.query}`).join('; ');
 }

@@ -12,7 +12,13 @@ import { loadSql } from '../sql/load.ts';
  * Rule 3: deletes every touched key from the unit's leaves, which have no index yet (one hash join). What is left was
  * copied exactly once. The caller has waited until the applied position passed the unit's last snapshot.
  */
-export async function purgeUnit(client: Client, migrationId: number, unit: number, from: QualifiedName, resync: ResyncSql): Promise<number> {
+export async function purgeUnit(
+  client: Client,
+  migrationId: number,
+  unit: number,
+  from: QualifiedName,
+  resync: ResyncSql,
+): Promise<number> {
   return inTransaction(
     client,
     async () => {

@@ -9,7 +9,12 @@ import { forgetMigration, requireMigration, stopFollowing, type TraceLog } from 
  * Ends a migration after its cutover: bookkeeping gone, the retired table dropped only on demand (RESTRICT: what still
  * refers to it is named by PostgreSQL and nothing is dropped).
  */
-export async function finishMigration(settings: ConnectionSettings, migrationId: number, { dropRetired }: { dropRetired: boolean }, log: TraceLog): Promise<void> {
+export async function finishMigration(
+  settings: ConnectionSettings,
+  migrationId: number,
+  { dropRetired }: { dropRetired: boolean },
+  log: TraceLog,
+): Promise<void> {
   await withClient(settings, { applicationName: 'partitioner finish' }, async (client) => {
     const migration = await requireMigration(client, migrationId);
     if (!fitsPhase('finish', migration.phase)) {
@@ -19,7 +24,8 @@ export async function finishMigration(settings: ConnectionSettings, migrationId:
     }
     await stopFollowing(client, migration);
     await inTransaction(client, async () => {
-      if (dropRetired) await client.query(`drop table if exists ${quoteName({ schema: migration.source.schema, name: migration.retiredName })} restrict`);
+      if (dropRetired)
+        await client.query(`drop table if exists ${quoteName({ schema: migration.source.schema, name: migration.retiredName })} restrict`);
       await forgetMigration(client, migrationId);
     });
     log.info({ migration: migrationId, dropRetired }, 'finished');

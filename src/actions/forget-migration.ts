@@ -16,7 +16,8 @@ export async function stopFollowing(client: Client, migration: Migration): Promi
 
 /** Removes the migration's bookkeeping, and with the last one the control schema. */
 export async function forgetMigration(client: Client, migrationId: number): Promise<void> {
-  for (const kind of ['touched', 'fence', 'repair']) await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migrationId}` })}`);
+  for (const kind of ['touched', 'fence', 'repair'])
+    await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migrationId}` })}`);
   await client.query('delete from partitioner.history where migration = $1', [migrationId]);
   await client.query('delete from partitioner.migration where id = $1', [migrationId]);
   const { rows } = await client.query<{ left: boolean }>('select exists (select from partitioner.migration) as left');
@@ -32,6 +33,7 @@ export async function requireMigration(client: Client, migrationId: number): Pro
 /** After the cutover the stream is not needed: the daemon removes it and the key tables at once, so that the slot retains no WAL. */
 export async function settleSwitched(client: Client, migration: Migration): Promise<void> {
   await stopFollowing(client, migration);
-  for (const kind of ['touched', 'fence', 'repair']) await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migration.id}` })}`);
+  for (const kind of ['touched', 'fence', 'repair'])
+    await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migration.id}` })}`);
   await store(client, 'store/add-history', [migration.id, 'stream ended', '{}']);
 }

@@ -2,7 +2,7 @@ import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../doma
 import { formatLsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
-import { connect, inTransaction, type Client } from '../pg/client.ts';
+import { abandon, close, connect, inTransaction, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { readSettledPosition, store, type ChunkRange, type Migration } from '../pg/control-store.ts';
 import { copyThrough } from '../pg/copy.ts';
@@ -21,16 +21,22 @@ export async function openCopier(settings: ConnectionSettings, clientEncoding: s
   try {
     const writer = await connect(settings, { applicationName: 'partitioner writer' });
     // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
-    for (const client of [reader, writer]) await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0`);
+    for (const client of [reader, writer])
+      await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0`);
     return { reader, writer };
   } catch (error) {
-    await reader.end().catch(() => undefined);
+    await close(reader);
     throw error;
   }
 }
 
 export async function closeCopier({ reader, writer }: Copier): Promise<void> {
-  await Promise.allSettled([reader.end(), writer.end()]);
+  await Promise.all([close(reader), close(writer)]);
+}
+
+export function abandonCopier({ reader, writer }: Copier): void {
+  abandon(reader);
+  abandon(writer);
 }
 
 export type ChunkOutcome =
@@ -41,7 +47,12 @@ export type ChunkOutcome =
   | { readonly type: 'copied before' };
 
 /** The rows of a chunk: a key range of a leaf, or a block range of the whole table. */
-export function chunkQuery(plan: MigrationPlan, unit: PlannedUnit, extent: KeyInterval, { lower, upper }: Pick<ChunkRange, 'lower' | 'upper'>): string {
+export function chunkQuery(
+  plan: MigrationPlan,
+  unit: PlannedUnit,
+  extent: KeyInterval,
+  { lower, upper }: Pick<ChunkRange, 'lower' | 'upper'>,
+): string {
   const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
   const key = quoteIdent(plan.partitionKey.name);
   const where =
@@ -77,7 +88,8 @@ export async function loadChunk(
     async () => {
       const at = await readSettledPosition(reader, id);
       if (at.unseen > 0) return { type: 'unsettled', xids: at.unseenXids };
-      if ((await fetchFingerprint(reader, migration.sourceOid)) !== migration.fingerprint) throw changed(plan, 'its catalog rows differ from those planned');
+      if ((await fetchFingerprint(reader, migration.sourceOid)) !== migration.fingerprint)
+        throw changed(plan, 'its catalog rows differ from those planned');
       const format = plan.columns.every(({ wire }) => wire === 'binary') ? 'binary' : 'text';
       const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
       return inTransaction(writer, async () => {

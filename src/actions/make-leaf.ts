@@ -28,7 +28,14 @@ export async function makeLiveLeaf(session: ApplierSession, leaf: LeafRange): Pr
   const steps = planLeaf(table, plan.target, plan.partitionKey, leaf);
   for (const step of [...steps.create, ...steps.finish, ...steps.attach]) await client.query(step.sql);
   await store(client, 'store/insert-unit', [migrationId, leaf.unit, 'live', 'live', leaf.unit, 0, 0]);
-  await store(client, 'store/insert-leaf', [migrationId, leaf.leaf, leaf.unit, leaf.name, leaf.lower?.toString() ?? null, leaf.upper?.toString() ?? null]);
+  await store(client, 'store/insert-leaf', [
+    migrationId,
+    leaf.leaf,
+    leaf.unit,
+    leaf.name,
+    leaf.lower?.toString() ?? null,
+    leaf.upper?.toString() ?? null,
+  ]);
 }
 
 /** For messages: what a leaf holds, as SQL prints it. */

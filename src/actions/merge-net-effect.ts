@@ -15,7 +15,12 @@ export interface Merged {
 }
 
 /** Merges a net effect into the live leaves, inside the session's transaction. */
-export type Merge = (session: ApplierSession, net: NetEffect, isLive: (partitionValue: bigint) => boolean, allLive: boolean) => Promise<Merged>;
+export type Merge = (
+  session: ApplierSession,
+  net: NetEffect,
+  isLive: (partitionValue: bigint) => boolean,
+  allLive: boolean,
+) => Promise<Merged>;
 
 interface Staged {
   readonly row: NetRow | null;
@@ -169,14 +174,28 @@ interface Counted {
 }
 
 /** Prepared once a session: planning an update of a partitioned table costs more than a small batch. */
-async function runCounted(session: ApplierSession, name: string, text: string, expected: number, seqs?: readonly number[]): Promise<Counted> {
-  const { rows } = await session.client.query<Counted>({ name: `partitioner ${name}`, text, values: seqs ? [expected, [...seqs]] : [expected] });
+async function runCounted(
+  session: ApplierSession,
+  name: string,
+  text: string,
+  expected: number,
+  seqs?: readonly number[],
+): Promise<Counted> {
+  const { rows } = await session.client.query<Counted>({
+    name: `partitioner ${name}`,
+    text,
+    values: seqs ? [expected, [...seqs]] : [expected],
+  });
   return rows[0]!;
 }
 
 async function missed(session: ApplierSession, name: string, text: string, seqs: readonly number[], bySeq = false): Promise<number[]> {
   const { hits, seqs: hit } = await runCounted(session, name, text, seqs.length, bySeq ? seqs : undefined);
-  invariant(hits <= seqs.length, 'an update hit more rows than it has', `${hits} instead of ${seqs.length}: a key stands twice in the target`);
+  invariant(
+    hits <= seqs.length,
+    'an update hit more rows than it has',
+    `${hits} instead of ${seqs.length}: a key stands twice in the target`,
+  );
   if (hits === seqs.length) return [];
   const found = new Set(hit ?? []);
   return seqs.filter((seq) => !found.has(seq));

@@ -31,7 +31,13 @@ export async function openMigration(client: Client, table: SourceTable, options:
     await client.query('select pg_advisory_xact_lock(1886545776, 0)'); // two first starts in one database
     await createControlSchema(client);
     const fingerprint = await fetchFingerprint(client, table.oid);
-    const [row] = await store(client, 'store/insert-migration', [table.schema, table.name, table.oid, JSON.stringify(options), fingerprint]);
+    const [row] = await store(client, 'store/insert-migration', [
+      table.schema,
+      table.name,
+      table.oid,
+      JSON.stringify(options),
+      fingerprint,
+    ]);
     const id = row!.id as number;
     const { rows } = await client.query<{ database: string }>('select current_database() as database');
     const names = [targetName(id, table.name), retiredName(id, table.name), slotName(id, rows[0]!.database), publicationName(id)];
@@ -68,9 +74,13 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
   const sql = bindIdentifiers(loadSql('backfill/null-key'), { source: plan.source, key: plan.partitionKey.name });
   const nulls = await client.query<{ found: boolean }>(sql);
   if (nulls.rows[0]!.found) {
-    throw new MigratorError('ROW_REFUSED', `column "${plan.partitionKey.name}" of ${table.schema}.${table.name} holds a NULL, and a partition key may not`, {
-      hint: `update the rows where ${quoteIdent(plan.partitionKey.name)} is null, then set the column not null`,
-    });
+    throw new MigratorError(
+      'ROW_REFUSED',
+      `column "${plan.partitionKey.name}" of ${table.schema}.${table.name} holds a NULL, and a partition key may not`,
+      {
+        hint: `update the rows where ${quoteIdent(plan.partitionKey.name)} is null, then set the column not null`,
+      },
+    );
   }
   for (const step of plan.createTarget) await client.query(step.sql);
   for (const statement of planResyncSql(plan, id).createKeyTables) await client.query(statement);
@@ -91,9 +101,18 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
       await store(client, 'store/insert-leaf', [id, leaf.leaf, leaf.unit, leaf.name, leaf.lower, leaf.upper]);
       if (live) for (const step of [...leaf.finish, ...leaf.attach]) await client.query(step.sql);
     }
-    await store(client, 'store/insert-chunks', [id, unit.unit, unit.chunks.map(({ lower }) => lower), unit.chunks.map(({ upper }) => upper)]);
+    await store(client, 'store/insert-chunks', [
+      id,
+      unit.unit,
+      unit.chunks.map(({ lower }) => lower),
+      unit.chunks.map(({ upper }) => upper),
+    ]);
     if (unit.kind === 'table') {
-      const ranges = leaves.map((leaf) => ({ ...leaf, lower: leaf.lower === null ? null : BigInt(leaf.lower), upper: leaf.upper === null ? null : BigInt(leaf.upper) }));
+      const ranges = leaves.map((leaf) => ({
+        ...leaf,
+        lower: leaf.lower === null ? null : BigInt(leaf.lower),
+        upper: leaf.upper === null ? null : BigInt(leaf.upper),
+      }));
       for (const step of planStaging(plan, id, ranges)) await client.query(step.sql);
     }
   }
@@ -125,15 +144,35 @@ async function inSettledSnapshot<T>(client: Client, id: number, { onWaiting, sig
 /** Locks the source SHARE UPDATE EXCLUSIVE for a moment: retried, so that nothing queues behind us. */
 async function createPublication(client: Client, publication: string, table: SourceTable, hooks: PrepareHooks): Promise<void> {
   const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (publish = 'insert, update, delete, truncate')`;
-  await untilLocked(client, { text: sql, values: [] }, 1_000, hooks, async () => 'a lock on the table (VACUUM or DDL holds it) to make the publication');
+  await untilLocked(
+    client,
+    { text: sql, values: [] },
+    1_000,
+    hooks,
+    async () => 'a lock on the table (VACUUM or DDL holds it) to make the publication',
+  );
 }
 
 async function createSlot(client: Client, slot: string, hooks: PrepareHooks): Promise<string> {
-  const rows = await untilLocked(client, { text: loadSql('backfill/create-slot'), values: [slot] }, SLOT_LOCK_TIMEOUT_MS, hooks, async () => {
-    const blockers = (await store(client, 'backfill/slot-blockers')) as unknown as { pid: number | null; usename: string; seconds: number; query: string }[];
-    const names = blockers.map(({ pid, usename, seconds, query }) => `${pid === null ? `prepared transaction ${query}` : `pid ${pid}`} of ${usename} (${seconds} s)`);
-    return `transactions that must end before the slot can begin: ${names.join(', ') || 'unknown'}`;
-  });
+  const rows = await untilLocked(
+    client,
+    { text: loadSql('backfill/create-slot'), values: [slot] },
+    SLOT_LOCK_TIMEOUT_MS,
+    hooks,
+    async () => {
+      const blockers = (await store(client, 'backfill/slot-blockers')) as unknown as {
+        pid: number | null;
+        usename: string;
+        seconds: number;
+        query: string;
+      }[];
+      const names = blockers.map(
+        ({ pid, usename, seconds, query }) =>
+          `${pid === null ? `prepared transaction ${query}` : `pid ${pid}`} of ${usename} (${seconds} s)`,
+      );
+      return `transactions that must end before the slot can begin: ${names.join(', ') || 'unknown'}`;
+    },
+  );
   const lsn = rows[0]!.lsn as string;
   const parsed: Lsn = parseLsn(lsn);
   if (parsed === 0n) throw new MigratorError('DEFECT', `slot "${slot}" has no first position`);

@@ -21,7 +21,8 @@ export const GO_LIVE_KEYS = 500;
 const REPEATABLE_READ = 'begin isolation level repeatable read';
 
 /** `unsettled`: the snapshot does not see every applied transaction yet; nothing was done, take another one soon. */
-export type SnapshotOutcome<T> = { readonly type: 'done'; readonly value: T } | { readonly type: 'unsettled'; readonly xids: readonly string[] };
+export type SnapshotOutcome<T> =
+  { readonly type: 'done'; readonly value: T } | { readonly type: 'unsettled'; readonly xids: readonly string[] };
 
 /** Runs in a repeatable read transaction of the applier whose snapshot is settled (rule 2). */
 async function inSettledSnapshot<T>(session: ApplierSession, use: (at: SettledPosition) => Promise<T>): Promise<SnapshotOutcome<T>> {
@@ -105,7 +106,12 @@ interface Resynced {
 }
 
 /** Puts the job's keys into the state of the transaction's snapshot in every live leaf, fences them, and touches them where units load. */
-async function resyncLive(session: ApplierSession, at: SettledPosition, live: ReadonlySet<number>, loading: readonly number[]): Promise<Resynced> {
+async function resyncLive(
+  session: ApplierSession,
+  at: SettledPosition,
+  live: ReadonlySet<number>,
+  loading: readonly number[],
+): Promise<Resynced> {
   const { client, resync, plan } = session;
   const leaves = new LeafMap(session.leaves.leaves);
   // A row outside of every leaf is one whose insert is still to come in the stream; behind its fence it would be lost.
@@ -138,4 +144,3 @@ function adopt(session: ApplierSession, { fenced, snapshot, lsn, leaves, made }:
   session.leaves = leaves;
   for (const leaf of made) session.units.set(leaf.unit, 'live');
 }
-

@@ -11,7 +11,10 @@ import { loadingUnits, type ApplierSession } from './applier-session.ts';
 export async function truncateTarget(session: ApplierSession, xid: bigint): Promise<void> {
   const { client, plan, resync, sql } = session;
   const loading = new Set(loadingUnits(session));
-  const tables = [plan.target, ...session.leaves.leaves.filter(({ unit }) => loading.has(unit)).map(({ name }) => ({ schema: plan.source.schema, name }))];
+  const tables = [
+    plan.target,
+    ...session.leaves.leaves.filter(({ unit }) => loading.has(unit)).map(({ name }) => ({ schema: plan.source.schema, name })),
+  ];
   const truncate = `truncate ${tables.map(quoteName).join(', ')}`;
   if ([...session.fences.values()].some(({ snapshot }) => snapshotSees(snapshot, xid))) {
     await client.query(sql.keepFenced(resync.fence), [xid.toString()]);

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
-import { closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
+import { abandonCopier, closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
 import { GO_LIVE_KEYS, goLive, resyncUnit } from '../actions/resync.ts';
 import type { QualifiedName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
-import { connect, type Client } from '../pg/client.ts';
+import { abandon, close, connect, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { listOpenChunks, listUnits, store, type ChunkRange, type Migration, type StoredUnit } from '../pg/control-store.ts';
 import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
@@ -42,19 +42,20 @@ const UNSETTLED_RETRY_MS = 50;
  */
 export async function runBackfill(options: BackfillOptions): Promise<void> {
   const { settings, jobs, desk, migration } = options;
-  const copiers = new Pool<Copier>(jobs, () => openCopier(settings, options.clientEncoding), closeCopier);
-  const finishers = new Pool<Client>(
-    jobs,
-    () => openFinisher(settings),
-    (client) => client.end().catch(() => undefined),
-  );
-  const copying = new Pool<null>(
-    jobs,
-    () => Promise.resolve(null),
-    () => Promise.resolve(),
-  );
+  const copiers = new Pool<Copier>({
+    size: jobs,
+    make: () => openCopier(settings, options.clientEncoding),
+    dispose: closeCopier,
+    abandon: abandonCopier,
+  });
+  const finishers = new Pool<Client>({ size: jobs, make: () => openFinisher(settings), dispose: close, abandon });
+  const copying = new Pool<null>({ size: jobs, make: () => Promise.resolve(null), dispose: () => Promise.resolve() });
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
+  signal.addEventListener('abort', () => {
+    copiers.abandon();
+    finishers.abandon(); // an index build of an hour must not hold up a stop: what it made is found or made again
+  });
   try {
     const units = (await desk.use((client) => listUnits(client, migration.id))).filter(({ state }) => state !== 'live');
     const work = units.map(async (unit) => {
@@ -217,5 +218,7 @@ function plannedLeaf(plan: MigrationPlan, leaf: LeafRange): PlannedLeaf {
 async function openFinisher(settings: ConnectionSettings): Promise<Client> {
   const client = await connect(settings, { applicationName: 'partitioner builder' });
   await client.query(`set maintenance_work_mem = '256MB'; set work_mem = '64MB'`);
+  // Not every platform can notice a client that is gone; then a build that nobody waits for runs to its end.
+  await client.query(`set client_connection_check_interval = '5s'`).catch(() => undefined);
   return client;
 }

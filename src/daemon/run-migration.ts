@@ -27,7 +27,7 @@ import type { SourceTable } from '../domain/table.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
-import { connect, type Client } from '../pg/client.ts';
+import { close, connect, type Client } from '../pg/client.ts';
 import { addHistory, emitMessage, fetchSlot, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { openReplication } from '../streams/replication.ts';
@@ -63,7 +63,7 @@ export interface RunOptions extends Omit<DaemonOptions, 'table'> {
 export async function runMigration(options: RunOptions): Promise<void> {
   const { settings, migration, table, control, signal, log } = options;
   const session = await openApplierSession(settings, migration.id, migration.plan, table);
-  const closing: (() => Promise<unknown>)[] = [() => session.client.end()];
+  const closing: (() => Promise<unknown>)[] = [() => close(session.client)];
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
   let end: CommandEnd | null = null;
@@ -78,11 +78,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
     };
     const passed = (lsn: Lsn): Promise<void> => applier.passed(lsn);
     // One query at a time on the session that holds the migration's lock; monitor, HTTP and backfill share it.
-    const desk = new Pool<Client>(
-      1,
-      () => Promise.resolve(control),
-      () => Promise.resolve(),
-    );
+    const desk = new Pool<Client>({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
     await serveHttp(options, desk, metrics, closing);
 
     const applied$ = applier.events$.pipe(tap((event) => observe(options, metrics, applier, event)));
@@ -254,6 +250,6 @@ function lost$(client: Client): Observable<never> {
 
 async function open(closing: (() => Promise<unknown>)[], make: () => Promise<Client>): Promise<Client> {
   const client = await make();
-  closing.push(() => client.end());
+  closing.push(() => close(client));
   return client;
 }

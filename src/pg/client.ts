@@ -53,6 +53,30 @@ async function open(settings: ConnectionSettings, applicationName: string): Prom
   }
 }
 
+/** How long a polite end may take before the socket is closed: the other side may be gone without a word. */
+const END_MS = 2_000;
+
+/** Ends a session, whatever its state; never fails and never hangs. */
+export async function close(client: Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      abandon(client);
+      resolve();
+    }, END_MS);
+  });
+  await Promise.race([client.end().catch(() => undefined), late]);
+  clearTimeout(timer);
+}
+
+/**
+ * Cuts a session's socket: what runs on it rejects. For a session in the middle of a COPY or a long statement, which no
+ * further statement can reach; the server rolls it back.
+ */
+export function abandon(client: Client): void {
+  (client as Client & { readonly connection: { readonly stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
 /** Runs `use` on a session of its own and ends the session always. */
 export async function withClient<T>(
   settings: ConnectionSettings,
@@ -63,7 +87,7 @@ export async function withClient<T>(
   try {
     return await use(client);
   } finally {
-    await client.end().catch(() => undefined);
+    await close(client);
   }
 }
 

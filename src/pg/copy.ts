@@ -1,7 +1,7 @@
 import { finished, pipeline } from 'node:stream/promises';
 import pgCopyStreams from 'pg-copy-streams';
 import { invariant } from '../errors.ts';
-import type { Client } from './client.ts';
+import { abandon, type Client } from './client.ts';
 
 const { from: copyFrom, to: copyTo } = pgCopyStreams;
 
@@ -16,14 +16,27 @@ export async function copyIn(client: Client, sql: string, data: Buffer): Promise
   return stream.rowCount;
 }
 
-/** Streams one COPY … TO STDOUT into one COPY … FROM STDIN, with the back-pressure of the sockets. */
-export async function copyThrough(from: Client, fromSql: string, to: Client, toSql: string, signal: AbortSignal): Promise<{ rows: number; bytes: number }> {
+/** Streams one COPY … TO STDOUT into one COPY … FROM STDIN, with the back-pressure of the sockets. When it fails, both sessions are cut. */
+export async function copyThrough(
+  from: Client,
+  fromSql: string,
+  to: Client,
+  toSql: string,
+  signal: AbortSignal,
+): Promise<{ rows: number; bytes: number }> {
   const out = from.query(copyTo(fromSql, { highWaterMark: 1 << 20 }));
   const into = to.query(copyFrom(toSql, { highWaterMark: 1 << 20 }));
   let bytes = 0;
   out.on('data', (chunk: Buffer) => (bytes += chunk.length));
   out.pause();
-  await pipeline(out, into, { signal });
+  try {
+    await pipeline(out, into, { signal });
+  } catch (error) {
+    // Both sessions may be in the middle of the copy, deaf to a ROLLBACK: it would wait for ever.
+    abandon(from);
+    abandon(to);
+    throw error;
+  }
   invariant(out.rowCount === into.rowCount, 'a chunk was not copied whole', `${out.rowCount} rows read, ${into.rowCount} written`);
   return { rows: into.rowCount, bytes };
 }
