@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
@@ -86,6 +86,8 @@ export class WalReceiver {
   readonly #sink: WalSink;
   readonly #service: LogicalReplicationService;
   readonly #text: DecodeText;
+  /** Below TLS. Ours, because the driver's connect() never settles when it is ended meanwhile. */
+  #socket: Socket | null = null;
   #connection: WireConnection | null = null;
   #subscription: Promise<unknown> = Promise.resolve();
   #feedback: NodeJS.Timeout | null = null;
@@ -112,6 +114,7 @@ export class WalReceiver {
       keepAliveInitialDelayMillis: 30_000,
       ...options.settings.clientConfig,
       application_name: 'partitioner walsender',
+      stream: () => this.#openSocket(),
     };
     this.#service = new LogicalReplicationService(config, { acknowledge: { auto: false, timeoutSeconds: 0 } });
   }
@@ -180,7 +183,6 @@ export class WalReceiver {
   async #close(): Promise<void> {
     if (this.#feedback) clearInterval(this.#feedback);
     this.#events = [];
-    const service = this.#service;
     const connection = this.#connection;
     if (connection && this.#streaming) {
       // Terminate, not the driver's end(): that resets a connection on which a query runs, and the last confirmation with it. The socket is read
@@ -198,9 +200,15 @@ export class WalReceiver {
         stream.resume();
       });
     }
-    await service.stop().catch(() => undefined);
+    this.#socket?.destroy();
     await this.#subscription;
-    await service.destroy().catch(() => undefined); // stop() may have come before the connection was there
+    await this.#service.destroy().catch(() => undefined);
+  }
+
+  #openSocket(): Socket {
+    if (this.#stopped) throw new Error('the stream was stopped before it connected');
+    this.#socket = new Socket();
+    return this.#socket;
   }
 
   async #stream(client: Walsender): Promise<void> {

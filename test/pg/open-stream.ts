@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { Subscription } from 'rxjs';
 import { formatLsn, parseLsn, type Lsn } from '../../src/domain/lsn.ts';
 import type { WalMessage } from '../../src/domain/pgoutput.ts';
 import type { Client } from '../../src/pg/client.ts';
+import type { ConnectionSettings } from '../../src/pg/connection.ts';
 import type { WalReceiverOptions } from '../../src/pg/replication.ts';
 import { openReplication, type Replication, type ReplicationEvent } from '../../src/streams/replication.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -47,11 +49,12 @@ export interface OpenStream extends AsyncDisposable {
   untilLsn(lsn: Lsn): Promise<void>;
   /** Resolves with the error that ends the stream, or with null when it completes. */
   readonly ended: Promise<unknown>;
+  unsubscribe(): void;
 }
 
 /** Opens the stream and records it. Credit is given back at once unless `hold`. */
 export function openStream(
-  database: TestDatabase,
+  database: { readonly settings: ConnectionSettings },
   slot: Slot,
   options: Partial<WalReceiverOptions> & { hold?: boolean; onEvents?: (events: ReplicationEvent[]) => void } = {},
 ): OpenStream {
@@ -68,6 +71,7 @@ export function openStream(
   });
   const events: ReplicationEvent[] = [];
   const arrays: number[] = [];
+  const subscription = new Subscription();
   const waiters = new Set<() => void>();
   let end: { error: unknown } | null = null;
   let passed = 0n;
@@ -80,29 +84,31 @@ export function openStream(
       wake();
       resolve(error);
     };
-    replication.events$.subscribe({
-      next: (arrived) => {
-        arrays.push(arrived.length);
-        if (onEvents) onEvents(arrived);
-        else for (const event of arrived) events.push(event);
-        let messages = 0;
-        let bytes = 0;
-        for (const event of arrived) {
-          if (event.kind === 'keepalive') passed = event.walEnd;
-          else {
-            messages++;
-            bytes += event.bytes;
-            if (event.message.kind === 'commit') passed = event.message.endLsn;
+    subscription.add(
+      replication.events$.subscribe({
+        next: (arrived) => {
+          arrays.push(arrived.length);
+          if (onEvents) onEvents(arrived);
+          else for (const event of arrived) events.push(event);
+          let messages = 0;
+          let bytes = 0;
+          for (const event of arrived) {
+            if (event.kind === 'keepalive') passed = event.walEnd;
+            else {
+              messages++;
+              bytes += event.bytes;
+              if (event.message.kind === 'commit') passed = event.message.endLsn;
+            }
           }
-        }
-        if (!hold) replication.release(messages, bytes);
-        wake();
-      },
-      error: finish,
-      complete: () => {
-        finish(null);
-      },
-    });
+          if (!hold) replication.release(messages, bytes);
+          wake();
+        },
+        error: finish,
+        complete: () => {
+          finish(null);
+        },
+      }),
+    );
   });
   const until = (what: string, condition: () => boolean): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -124,6 +130,9 @@ export function openStream(
     events,
     arrays,
     ended,
+    unsubscribe: () => {
+      subscription.unsubscribe();
+    },
     until,
     messages: (kind) => events.flatMap((event) => (event.kind === 'wal' && event.message.kind === kind ? [event.message as never] : [])),
     untilLsn: (lsn) => until(`position ${formatLsn(lsn)}`, () => passed >= lsn),
@@ -131,9 +140,9 @@ export function openStream(
   };
 }
 
-/** Where the server has written to; all that committed before lies before it. */
+/** Where the server has flushed to: all that committed before lies before it, and a walsender gets there without further WAL. */
 export async function currentLsn(client: Client): Promise<Lsn> {
-  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
   return parseLsn(rows[0]!.lsn);
 }
 

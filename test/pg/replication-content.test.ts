@@ -152,13 +152,15 @@ describe.each([14, 15, 16, 17, 18] as Major[])('transactions on PostgreSQL %i', 
 
     // PostgreSQL 14 sends begin and commit of transactions that hold nothing for us.
     const story = stream.events.flatMap((event) => (event.kind === 'wal' ? [event.message] : []));
+    // A relation comes again whenever the server's cache was invalidated.
     const kinds = story
+      .filter(({ kind }) => kind !== 'relation')
       .map(({ kind }) => kind)
       .join(' ')
       .replaceAll('begin commit', '')
       .trim()
       .split(/ +/);
-    expect(kinds.filter((kind) => kind !== 'relation').join(' ')).toBe(
+    expect(kinds.join(' ')).toBe(
       'begin insert commit begin insert insert update delete message commit message begin truncate commit begin insert commit begin update commit begin delete commit',
     );
     const relation = stream.messages('relation')[0]!;
@@ -170,10 +172,7 @@ describe.each([14, 15, 16, 17, 18] as Major[])('transactions on PostgreSQL %i', 
       ['c', false, 23],
     ]);
     expect(stream.messages('relation').at(-1)).toMatchObject({ replicaIdentity: 'f' });
-    const begin =
-      story[story.findIndex(({ kind }, i) => kind === 'begin' && story[i + 1]?.kind === 'insert' && story[i + 2]?.kind === 'insert')];
-    expect(begin).toMatchObject({ kind: 'begin' });
-    if (begin?.kind === 'begin') expect(widenXid(begin.xid, reference)).toBe(BigInt(own[0]!.xid));
+    expect(stream.messages('begin').map(({ xid }) => widenXid(xid, reference))).toContain(BigInt(own[0]!.xid));
     expect(
       stream.messages('message').map(({ transactional, prefix, content }) => [transactional, prefix, content.toString('hex')]),
     ).toEqual([
@@ -231,7 +230,9 @@ it('skips what came from elsewhere only when asked to', async () => {
   await client.query('create table fed (id bigint primary key)');
   const slot = await createSlot(client, 'fed');
   const origin = `origin ${slot.slotName}`;
-  database.onDropped(async (server) => void (await server.query('select pg_replication_origin_drop($1)', [origin])));
+  database.onDropped(async (server) => {
+    await server.query('select pg_replication_origin_drop($1)', [origin]);
+  });
   await client.query('select pg_replication_origin_create($1)', [origin]);
   await client.query('select pg_replication_origin_session_setup($1)', [origin]);
   await client.query('insert into fed values (1)');
