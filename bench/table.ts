@@ -61,7 +61,7 @@ export async function createPartitioned(client: Client, table: string): Promise<
 /** An INSERT … SELECT of rows `first` to `last`, spread over all leaves. */
 export function insertSpread(table: string, first = '$1::bigint', last = '$2::bigint'): string {
   return `insert into ${table} select ${VALUES} from (
-    select i, first_month + (now() - first_month) * ((i * 2654435761 % 1000003) / 1000003.0) as at
+    select i, first_month + (now() - first_month) * (abs(i * 2654435761 % 1000003) / 1000003.0) as at
     from generate_series(${first}, ${last}) i, (select ${FIRST_MONTH} as first_month) m
   ) given`;
 }

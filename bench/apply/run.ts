@@ -13,28 +13,29 @@ const SUBSCRIPTION = 'bench_subscription';
 const FIRST_ROWS = 2600;
 /** Rows per transaction. */
 const BATCH = 10;
+const ACTIVE = 'select coalesce(bool_or(active), false) as reached from pg_replication_slots where slot_name = $1';
 
 interface Phase {
   readonly name: 'inserts' | 'updates' | 'deletes';
   readonly first: number;
   readonly count: number;
-  /** Changes rows `i` to `i + 9`. */
+  /** Changes rows `begun` to `begun + 9`. */
   readonly sql: string;
 }
 
 const PHASES: readonly Phase[] = [
-  { name: 'inserts', first: FIRST_ROWS + 1, count: values.inserts, sql: insertSpread(SOURCE, 'i', 'i + 9') },
+  { name: 'inserts', first: FIRST_ROWS + 1, count: values.inserts, sql: insertSpread(SOURCE, 'begun::bigint', 'begun::bigint + 9') },
   {
     name: 'updates',
     first: FIRST_ROWS + 1,
     count: values.updates,
-    sql: `update ${SOURCE} set amount = amount + 1, title = 'Changed number ' || id where id between i and i + 9`,
+    sql: `update ${SOURCE} set amount = amount + 1, title = 'Changed number ' || id where id between begun and begun + 9`,
   },
   {
     name: 'deletes',
     first: FIRST_ROWS + 1 + values.inserts - values.deletes,
     count: values.deletes,
-    sql: `delete from ${SOURCE} where id between i and i + 9`,
+    sql: `delete from ${SOURCE} where id between begun and begun + 9`,
   },
 ];
 
@@ -46,25 +47,26 @@ await withServer(async (server) => {
   else await source.query(`create index events_created_at on ${SOURCE} (created_at)`);
   await fillSource([source], SOURCE, FIRST_ROWS);
   await source.query(`vacuum (analyze) ${SOURCE}`);
-  await source.query('create publication bench_publication for table app.events');
-  // The subscription's own CREATE would wait for the transaction that it runs in: both are on one server.
-  await source.query(`select pg_create_logical_replication_slot('${SUBSCRIPTION}', 'pgoutput')`);
-
   await source.query('create database subscriber');
   const subscriber = await server.session('subscriber');
   await createPartitioned(subscriber, SOURCE);
   await subscriber.query(`alter table ${SOURCE} add primary key (id, created_at)`);
   if (values.indexes > 0) for (const sql of indexes(SOURCE)) await subscriber.query(sql);
   else await subscriber.query(`create index events_created_at on ${SOURCE} (created_at)`);
-  await subscriber.query(
-    `create subscription ${SUBSCRIPTION} connection 'host=127.0.0.1 port=${server.port} dbname=bench user=postgres' publication bench_publication
-     with (create_slot = false, slot_name = '${SUBSCRIPTION}', copy_data = false, enabled = false, binary = true)`,
-  );
 
   note('the tool loads its target');
   const daemon = startDaemon(server.url('bench'), SOURCE);
   const ready = await waitForStatus(source, daemon, SOURCE, ({ phase }) => phase === 'ready');
   await endDaemon(daemon);
+
+  // A publication of its own would change the source under the migration: the tool's serves both.
+  const { rows: migrations } = await source.query<{ publication: string }>('select publication_name as publication from partitioner.migration');
+  // The subscription's own CREATE would wait for the transaction that it runs in: both are on one server.
+  await source.query(`select pg_create_logical_replication_slot('${SUBSCRIPTION}', 'pgoutput')`);
+  await subscriber.query(
+    `create subscription ${SUBSCRIPTION} connection 'host=127.0.0.1 port=${server.port} dbname=bench user=postgres' publication "${migrations[0]!.publication}"
+     with (create_slot = false, slot_name = '${SUBSCRIPTION}', copy_data = false, enabled = false, binary = true)`,
+  );
 
   const results: Record<string, object> = {};
   for (const [number, phase] of PHASES.entries()) {
@@ -113,7 +115,7 @@ async function change(client: Client, { first, count, sql }: Phase, marker: numb
   await client.query(
     `create or replace procedure app.change(first bigint, last bigint) language plpgsql as $$
      begin
-       for i in first..last by ${BATCH} loop
+       for begun in first..last by ${BATCH} loop
          ${sql};
          commit;
        end loop;
@@ -126,8 +128,6 @@ async function change(client: Client, { first, count, sql }: Phase, marker: numb
   await client.query('checkpoint');
   note(`changed in ${round(took)} s`);
 }
-
-const ACTIVE = 'select coalesce(bool_or(active), false) as reached from pg_replication_slots where slot_name = $1';
 
 /** Seconds from the moment the slot is read to the moment the marker is in the table. */
 async function timeSubscription(source: Client, subscriber: Client, marker: number): Promise<number> {
