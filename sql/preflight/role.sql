@@ -10,7 +10,7 @@ select r.rolname::text as role,
        has_database_privilege(r.oid, current_database(), 'TEMPORARY') as may_temp,
        (select jsonb_build_object('owner', n.nspowner::regrole::text,
                                   'usable', has_schema_privilege(r.oid, n.oid, 'USAGE') and has_schema_privilege(r.oid, n.oid, 'CREATE'),
-                                  'ours', to_regclass('partitioner.migration') is not null,
+                                  'ours', exists (select from pg_class c where c.relnamespace = n.oid and c.relname = 'migration'),
                                   'denied', (select array_agg(c.relname::text order by c.relname) from pg_class c
                                              where c.relnamespace = n.oid and c.relkind = 'r'
                                                and not (has_table_privilege(r.oid, c.oid, 'SELECT') and has_table_privilege(r.oid, c.oid, 'INSERT')

@@ -1,4 +1,4 @@
--- The server's version, role, limits and how much of them is used. Settings stand as pg_settings has them: in the setting's own unit.
+-- The server's version, role, limits and how much of them is used. (What kind of process another role's session is may be hidden.) Settings stand as pg_settings has them: in the setting's own unit.
 select current_setting('server_version_num')::int as version_num,
        version() as version,
        pg_is_in_recovery() as in_recovery,
@@ -16,8 +16,8 @@ select current_setting('server_version_num')::int as version_num,
        end as provider,
        (select count(*)::int from pg_replication_slots) as slots_used,
        (select count(*)::int from pg_stat_replication) as wal_senders_used,
-       (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as sessions_used,
-       (select count(*)::int from pg_stat_activity where usename = current_user and backend_type in ('client backend', 'walsender')) as role_sessions,
+       (select count(*)::int from pg_stat_activity where usesysid is not null and coalesce(backend_type, 'client backend') = 'client backend') as sessions_used,
+       (select count(*)::int from pg_stat_activity where usename = current_user and backend_type = 'client backend') as role_sessions,
        (select rolconnlimit from pg_roles where rolname = current_user) as role_connection_limit,
        (select datconnlimit from pg_database where datname = current_database()) as database_connection_limit,
-       (select count(*)::int from pg_stat_activity where datname = current_database() and backend_type = 'client backend') as database_sessions
+       (select count(*)::int from pg_stat_activity where datname = current_database() and usesysid is not null and coalesce(backend_type, 'client backend') = 'client backend') as database_sessions

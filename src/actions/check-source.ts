@@ -1,4 +1,4 @@
-import { keyKindOf, type KeyKind } from '../domain/key-kind.ts';
+import { fromMoment, keyKindOf, type KeyKind } from '../domain/key-kind.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { fetchTable } from '../pg/catalog.ts';
 import { lookForNull, lookForRange } from '../pg/key-look.ts';
@@ -26,7 +26,7 @@ import {
   decidePartitionColumnMissing,
   type KeyRange,
 } from '../plan/preflight/partition-column.ts';
-import { computeEnds, decideLeafCount, decideStep, estimateLeaves, nowOf } from '../plan/preflight/leaf-count.ts';
+import { computeEnds, decideLeafCount, decideStep, estimateLeaves } from '../plan/preflight/leaf-count.ts';
 import { decideDefaultPrivileges, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
 import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
 import { decideSpace } from '../plan/preflight/size.ts';
@@ -119,7 +119,7 @@ async function checkPartitioning(
   const name = `${table.schema}.${table.name}`;
   await attempt(run, ['partition-nulls', 'partition-infinity', 'leaf-count'], name, async () => {
     const nulls = column.notNull ? 'none' : await lookForNull(client, table, column.name, LOOK_SECONDS);
-    const range = await lookForRange(client, table, column.name, LOOK_SECONDS);
+    const range = await lookForRange(client, table, { name: column.name, kind }, LOOK_SECONDS);
     findings.push(decideNulls(column, nulls, LOOK_SECONDS, table), decideInfinity(column, kind, range, table));
     await checkLeaves(run, context, table, kind, range);
   });
@@ -137,7 +137,7 @@ async function checkLeaves(
   findings.push(finding);
   if (partitioning === null) return;
   const name = `${table.schema}.${table.name}`;
-  const ends = { ...computeEnds(kind, range), now: nowOf(kind, await fetchNow(client)) };
+  const ends = { ...computeEnds(kind, range), now: fromMoment(kind, await fetchNow(client)) };
   const leaves = estimateLeaves(kind, partitioning, ends, options.premake);
   findings.push(decideLeafCount(leaves, range, table), decideLockTable(server, leaves, table.indexes.length));
   if (migration !== null) return;

@@ -311,16 +311,19 @@ describe.each([
   ['the table', TABLES],
   ['what hangs on it', DEPENDENTS],
 ])('check of %s', (_title, cases) => {
-  it.each(cases.filter(({ since = 0 }) => since <= DEFAULT_MAJOR))('$name', async ({ sql, table = 'app.events', options, blockers, warnings }) => {
-    await using database = await createDatabase();
-    const client = await database.client();
-    await client.query('create schema app');
-    await client.query(sql);
-    const findings = await checkAs(database.settings, table, options);
-    expect(found(findings, 'blocker')).toEqual(blockers);
-    if (warnings !== undefined) expect(found(findings, 'warning')).toEqual(warnings);
-    await client.query('drop subscription if exists s');
-  });
+  it.each(cases.filter(({ since = 0 }) => since <= DEFAULT_MAJOR))(
+    '$name',
+    async ({ sql, table = 'app.events', options, blockers, warnings }) => {
+      await using database = await createDatabase();
+      const client = await database.client();
+      await client.query('create schema app');
+      await client.query(sql);
+      const findings = await checkAs(database.settings, table, options);
+      expect(found(findings, 'blocker')).toEqual(blockers);
+      if (warnings !== undefined) expect(found(findings, 'warning')).toEqual(warnings);
+      await client.query('drop subscription if exists s');
+    },
+  );
 });
 
 describe('a mistyped name', () => {

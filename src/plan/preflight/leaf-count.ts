@@ -1,4 +1,4 @@
-import { KEY_RANGE, type KeyKind } from '../../domain/key-kind.ts';
+import { infinityOf, KEY_RANGE, minusInfinityOf, type KeyKind } from '../../domain/key-kind.ts';
 import { parseEvery, parseKeyText, periodOf, type Step } from '../../domain/partition-key.ts';
 import type { QualifiedName } from '../../domain/identifier.ts';
 import { MigratorError } from '../../errors.ts';
@@ -21,6 +21,8 @@ export function decideStep(
   try {
     const step = parseEvery(every, kind);
     const lower = from === undefined ? null : parseKeyText(kind, from);
+    if (lower !== null && (lower === infinityOf(kind) || lower === minusInfinityOf(kind)))
+      throw new RangeError(`--from ${from!} is not finite`);
     const finding = passed('partition-step', name, `--every ${every}${from === undefined ? '' : ` --from ${from}`} fits a ${kind} column`);
     return { finding, partitioning: { step, from: lower } };
   } catch (error) {
@@ -36,12 +38,6 @@ export function computeEnds(kind: KeyKind, range: KeyRange): { readonly min: big
   const values = ends.map((text) => parseKeyText(kind, text!));
   if (values.length === 0) return { min: null, max: null };
   return { min: values[0]!, max: values.at(-1)! };
-}
-
-/** The server's clock, in microseconds since 2000-01-01 UTC, in the key's own unit; a number has no now. */
-export function nowOf(kind: KeyKind, microseconds: bigint): bigint | null {
-  if (kind === 'timestamptz' || kind === 'timestamp') return microseconds;
-  return kind === 'date' ? microseconds / 86_400_000_000n : null;
 }
 
 /** How many leaves there will be, without making the list of them: a stray row in the year 1 would make it long. */
