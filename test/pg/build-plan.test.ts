@@ -104,7 +104,7 @@ describe('the plan from the data', () => {
       create table if not exists public.t_p0_pkey (); insert into public.t values (1, 'x', default, '2024-01-01', '9999-01-01', 'infinity')`);
     const error: Error & { code?: string } = await planOf(client, options).then(
       () => new Error('planned'),
-      (thrown: Error) => thrown,
+      (thrown: unknown) => thrown as Error,
     );
     expect(error.code).toBe(code);
     expect(error.message).toContain(message);
@@ -230,7 +230,9 @@ describe('what hangs on files goes to the leaves', () => {
     const space = `space_${database.name}`;
     await client.query('set allow_in_place_tablespaces = on');
     await client.query(`create tablespace ${space} location ''`);
-    database.onDropped(async (server) => void (await server.query(`drop tablespace ${space}`)));
+    database.onDropped(async (server) => {
+      await server.query(`drop tablespace ${space}`);
+    });
     await client.query(`create table public.t (id int, k int not null, a text, constraint pk primary key (id) with (fillfactor = 50) using index tablespace ${space},
       unique (k, a) with (fillfactor = 60) using index tablespace ${space}) tablespace ${space};
       create index part on public.t (a) include (k) with (fillfactor = 70) tablespace ${space} where a > 'x'; create index plain on public.t (a)`);

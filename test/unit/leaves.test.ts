@@ -95,7 +95,9 @@ describe('names', () => {
     const table = 't'.repeat(63);
     const leaf = `${'t'.repeat(54)}_p2024_01`;
     const taken = new Set<string>();
-    const names = ['a', 'b', table, 'pkey', `${'x'.repeat(62)}1`, `${'x'.repeat(62)}2`].map((name) => leafIndexName(leaf, table, { name }, taken));
+    const names = ['a', 'b', table, 'pkey', `${'x'.repeat(62)}1`, `${'x'.repeat(62)}2`].map((name) =>
+      leafIndexName(leaf, table, { name }, taken),
+    );
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name.length).toBeLessThanOrEqual(63);
     expect(leafIndexName(leaf, table, { name: 'a' }, new Set())).toBe(names[0]);
