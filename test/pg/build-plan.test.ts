@@ -156,6 +156,24 @@ describe.each(MAJORS)('leaves on PostgreSQL %i', (major) => {
   });
 });
 
+describe.each(MAJORS)('constraints on PostgreSQL %i', (major) => {
+  it('a key that may be NULL becomes NOT NULL, what is not validated or not enforced stays so', async () => {
+    await using database = await createDatabase({ major });
+    const client = await database.client();
+    await client.query(`create table public.t (id int primary key, k int, a int constraint named not null)`);
+    await client.query(`alter table public.t add constraint loose check (a > 0) not valid`);
+    if (major >= 18) await client.query(`alter table public.t add constraint unenforced check (a > 1) not enforced`);
+    const described = await describeTable(client, T);
+    await performAll(client, await planOf(client, { range: 'k', every: '10', premake: 2 }));
+    const after = await describeTable(client, T);
+    const ofKey = (rows: unknown): unknown => (rows as { name: string }[]).filter(({ name }) => name === 'k');
+    expect(ofKey(after['columns'])).toMatchObject([{ notNull: true }]);
+    const before = JSON.stringify(described['constraints']).replace('PRIMARY KEY (id)', 'PRIMARY KEY (id, k)');
+    const now = (after['constraints'] as { definition: string }[]).filter(({ definition }) => definition !== 'NOT NULL k');
+    expect(now).toEqual(JSON.parse(before));
+  });
+});
+
 describe('roles', () => {
   const privileges = async (client: Client, name: string): Promise<unknown> =>
     (
