@@ -34,6 +34,8 @@ create table if not exists partitioner.position (
   partial_lsn     pg_lsn,                   -- commit LSN of a transaction that is applied in part, null when none is
   partial_changes bigint not null default 0,-- how many of its changes are applied
   unsettled       xid8[] not null,          -- applied transactions that other snapshots may not see yet
+  base_snapshot   pg_snapshot,              -- the snapshot that the plan was read in: leaves that it saw empty are live as of it
+  base_lsn        pg_lsn,                   -- the WAL position read after that snapshot; past it the base fence is no more
   commit_time     timestamptz,              -- when the last applied transaction committed
   inserted        bigint not null default 0,
   updated         bigint not null default 0,

@@ -43,6 +43,11 @@ export interface ApplierSession {
   xidReference: bigint;
   leaves: LeafMap;
   readonly units: Map<number, UnitState>;
+  /**
+   * A fence of every key: leaves that the plan's snapshot saw empty are live as of that snapshot. A row of theirs that was
+   * there when the slot began and was gone in the snapshot is not to be missed when the stream brings its last changes.
+   */
+  baseFence: Fence | null;
   readonly fences: Map<string, Fence>;
   readonly repair: Set<string>;
 }
@@ -68,7 +73,7 @@ export async function openApplierSession(
     const clientEncoding = await fetchServerEncoding(client);
     await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}`);
     for (const statement of [...sql.createStage, resync.createJob]) await client.query(statement);
-    const { anomalies, ...position } = await fetchPosition(client, migrationId);
+    const { anomalies, base, ...position } = await fetchPosition(client, migrationId);
     const session: ApplierSession = {
       client,
       migrationId,
@@ -85,6 +90,7 @@ export async function openApplierSession(
       xidReference: await fetchNextXid(client),
       leaves: new LeafMap(await listLeaves(client, migrationId)),
       units: new Map((await listUnits(client, migrationId)).map(({ unit, state }) => [unit, state])),
+      baseFence: base && base.lsn > position.lsn ? { snapshot: parseSnapshot(base.snapshot), lsn: base.lsn } : null,
       fences: new Map(),
       repair: new Set(),
     };

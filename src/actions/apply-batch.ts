@@ -63,6 +63,7 @@ export async function applyBatch(session: ApplierSession, batch: Batch): Promise
   for (const leaf of made) session.units.set(leaf.unit, 'live');
   for (const key of done.repair) session.repair.add(key);
   for (const [key, fence] of session.fences) if (fence.lsn <= batch.position.lsn) session.fences.delete(key);
+  if (session.baseFence && session.baseFence.lsn <= batch.position.lsn) session.baseFence = null;
   session.anomalies += done.applied.anomalies;
   return done.applied;
 }
@@ -70,10 +71,11 @@ export async function applyBatch(session: ApplierSession, batch: Batch): Promise
 /** The batch's net effects, cut at each TRUNCATE. */
 function reduce(session: ApplierSession, batch: Batch): Segment[] {
   if (batch.changes.length === 0) return [];
-  const { layout, fences, repair } = session;
+  const { layout, baseFence, fences, repair } = session;
   invariant(layout, 'a change of the stream came before its relation');
   const rules = {
     isFenced(key: string, xid: bigint): boolean {
+      if (baseFence && snapshotSees(baseFence.snapshot, xid)) return true;
       const fence = fences.size === 0 ? undefined : fences.get(key);
       return fence !== undefined && snapshotSees(fence.snapshot, xid);
     },

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteIdent, quoteName } from '../domain/identifier.ts';
-import { parseLsn, type Lsn } from '../domain/lsn.ts';
+import { formatLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
-import { addHistory, createControlSchema, fetchMigrationById, readSettledPosition, store, type Migration } from '../pg/control-store.ts';
+import { addHistory, createControlSchema, fetchMigrationById, readSettledPosition, store, type Migration, type SettledPosition } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { publicationName, retiredName, slotName, targetName } from '../plan/names.ts';
 import type { PlanOptions } from '../plan/options.ts';
@@ -63,14 +63,15 @@ export async function prepare(client: Client, migration: Migration, table: Sourc
     const [running] = await store(client, 'backfill/running-transactions');
     await store(client, 'store/insert-position', [id, lsn, running!.xids]);
   });
-  const plan = await inSettledSnapshot(client, id, hooks, () => planAndMake(client, migration, table));
+  const plan = await inSettledSnapshot(client, id, hooks, (at) => planAndMake(client, migration, table, at));
   await addHistory(client, id, 'prepared', { slotLsn: lsn, leaves: plan.leaves.length, units: plan.units.length });
   return plan;
 }
 
-async function planAndMake(client: Client, migration: Migration, table: SourceTable): Promise<MigrationPlan> {
+async function planAndMake(client: Client, migration: Migration, table: SourceTable, at: SettledPosition): Promise<MigrationPlan> {
   const { id } = migration;
   const plan = await buildPlan(client, table, migration.options, id);
+  await store(client, 'store/set-base-fence', [id, at.snapshot, formatLsn(at.walLsn)]);
   const sql = bindIdentifiers(loadSql('backfill/null-key'), { source: plan.source, key: plan.partitionKey.name });
   const nulls = await client.query<{ found: boolean }>(sql);
   if (nulls.rows[0]!.found) {
@@ -121,14 +122,14 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
 }
 
 /** Runs in a repeatable read transaction that sees every transaction that ran when the slot began (rule 2). */
-async function inSettledSnapshot<T>(client: Client, id: number, { onWaiting, signal }: PrepareHooks, use: () => Promise<T>): Promise<T> {
+async function inSettledSnapshot<T>(client: Client, id: number, { onWaiting, signal }: PrepareHooks, use: (at: SettledPosition) => Promise<T>): Promise<T> {
   for (;;) {
     signal.throwIfAborted();
     const outcome = await inTransaction(
       client,
       async () => {
-        const { unseen, unseenXids } = await readSettledPosition(client, id);
-        return unseen > 0 ? { unseenXids } : { value: await use() };
+        const at = await readSettledPosition(client, id);
+        return at.unseen > 0 ? { unseenXids: at.unseenXids } : { value: await use(at) };
       },
       'begin isolation level repeatable read',
     );

@@ -6,7 +6,7 @@ import { parseSnapshot } from '../domain/pg-snapshot.ts';
 import { canonicalKey } from '../domain/row-key.ts';
 import { invariant } from '../errors.ts';
 import { inTransaction } from '../pg/client.ts';
-import { readSettledPosition, store, type SettledPosition } from '../pg/control-store.ts';
+import { addHistory, readSettledPosition, store, type SettledPosition } from '../pg/control-store.ts';
 import { copyOutRows } from '../pg/copy.ts';
 import type { PlannedUnit } from '../plan/migration-plan.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
@@ -70,6 +70,7 @@ export async function goLive(session: ApplierSession, unit: PlannedUnit, attach:
     for (const statement of attach) await client.query(statement);
     const taken = await client.query(resync.takeTouched, [unit.unit, 2 * GO_LIVE_KEYS]);
     await store(client, 'store/set-unit-state', [migrationId, unit.unit, 'live', 'live']);
+    await addHistory(client, migrationId, 'unit live', { unit: unit.unit });
     const live = new Set([...liveUnits(session), unit.unit]);
     const others = loadingUnits(session).filter((other) => other !== unit.unit);
     const resynced = await resyncLive(session, at, live, others);

@@ -11,12 +11,15 @@ import { loadingUnits, type ApplierSession } from './applier-session.ts';
 export async function truncateTarget(session: ApplierSession, xid: bigint): Promise<void> {
   const { client, plan, resync, sql } = session;
   const loading = new Set(loadingUnits(session));
+  // The leaves that the plan found empty were so after this TRUNCATE.
+  const isBased = session.baseFence !== null && snapshotSees(session.baseFence.snapshot, xid);
   const tables = [
-    plan.target,
+    ...(isBased ? [] : [plan.target]),
     ...session.leaves.leaves.filter(({ unit }) => loading.has(unit)).map(({ name }) => ({ schema: plan.source.schema, name })),
   ];
+  if (tables.length === 0) return;
   const truncate = `truncate ${tables.map(quoteName).join(', ')}`;
-  if ([...session.fences.values()].some(({ snapshot }) => snapshotSees(snapshot, xid))) {
+  if (!isBased && [...session.fences.values()].some(({ snapshot }) => snapshotSees(snapshot, xid))) {
     await client.query(sql.keepFenced(resync.fence), [xid.toString()]);
     await client.query(truncate);
     await client.query(sql.restoreKept);

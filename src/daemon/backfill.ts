@@ -8,7 +8,7 @@ import type { Lsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
 import { abandon, close, connect, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { listOpenChunks, listUnits, store, type ChunkRange, type Migration, type StoredUnit } from '../pg/control-store.ts';
+import { addHistory, listOpenChunks, listUnits, store, type ChunkRange, type Migration, type StoredUnit } from '../pg/control-store.ts';
 import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
 import { planUnstage, stagingName } from '../plan/staging.ts';
@@ -116,6 +116,7 @@ async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pool
 async function beginLoading({ applier, migration, onUnit }: BackfillOptions, unit: number): Promise<void> {
   await applier.between(async () => {
     await store(applier.session.client, 'store/set-unit-state', [migration.id, unit, 'loading', 'chunks']);
+    await addHistory(applier.session.client, migration.id, 'unit loading', { unit });
     applier.session.units.set(unit, 'loading');
   });
   onUnit(unit, 'loading');

@@ -94,7 +94,7 @@ function toMigration(row: Record<string, unknown>): Migration {
   };
 }
 
-export async function fetchPosition(client: Client, id: number): Promise<Position & { anomalies: number }> {
+export async function fetchPosition(client: Client, id: number): Promise<Position & { anomalies: number; base: { snapshot: string; lsn: Lsn } | null }> {
   const [row] = await store(client, 'store/fetch-position', [id]);
   invariant(row, `migration ${id} has no applied position`);
   return {
@@ -102,6 +102,7 @@ export async function fetchPosition(client: Client, id: number): Promise<Positio
     partialLsn: row.partial_lsn === null ? null : parseLsn(row.partial_lsn as string),
     partialChanges: Number(row.partial_changes),
     anomalies: Number(row.anomalies),
+    base: row.base_snapshot === null ? null : { snapshot: row.base_snapshot as string, lsn: parseLsn(row.base_lsn as string) },
   };
 }
 
