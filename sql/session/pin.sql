@@ -11,6 +11,7 @@ select
   set_config('lc_monetary', 'C', false),
   set_config('xmloption', 'content', false),
   set_config('search_path', '', false),
+  set_config('default_tablespace', '', false),
   set_config('row_security', 'off', false),
   set_config('synchronous_commit', 'local', false),
   set_config('default_transaction_isolation', 'read committed', false),

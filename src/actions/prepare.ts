@@ -144,7 +144,12 @@ async function inSettledSnapshot<T>(client: Client, id: number, { onWaiting, sig
 
 /** Locks the source SHARE UPDATE EXCLUSIVE for a moment: retried, so that nothing queues behind us. */
 async function createPublication(client: Client, publication: string, table: SourceTable, hooks: PrepareHooks): Promise<void> {
-  const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (publish = 'insert, update, delete, truncate')`;
+  // From PostgreSQL 18 on a replica identity that holds a generated column must be published with it, or the
+  // application's own UPDATE and DELETE would be refused from here on.
+  const { rows } = await client.query<{ version: number }>(`select current_setting('server_version_num')::int as version`);
+  const isGeneratedPublished = rows[0]!.version >= 180_000 && table.columns.some(({ generated }) => generated === 's');
+  const options = ["publish = 'insert, update, delete, truncate'", ...(isGeneratedPublished ? ['publish_generated_columns = stored'] : [])];
+  const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (${options.join(', ')})`;
   await untilLocked(
     client,
     { text: sql, values: [] },
