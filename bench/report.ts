@@ -14,7 +14,7 @@ export function readFlags<const D extends Readonly<Record<string, number>>>(
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`--${name} ${String(given)} is no whole number`);
     return [name, value] as const;
   });
-  return { values: Object.fromEntries(numbers) as { [K in keyof D]: number }, out: (values['out'] as string | undefined) ?? null };
+  return { values: Object.fromEntries(numbers) as { [K in keyof D]: number }, out: values['out'] ?? null };
 }
 
 /** Prints the report as one JSON document on stdout, and writes it to `out` as well. */

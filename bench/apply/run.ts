@@ -60,7 +60,9 @@ await withServer(async (server) => {
   await endDaemon(daemon);
 
   // A publication of its own would change the source under the migration: the tool's serves both.
-  const { rows: migrations } = await source.query<{ publication: string }>('select publication_name as publication from partitioner.migration');
+  const { rows: migrations } = await source.query<{ publication: string }>(
+    'select publication_name as publication from partitioner.migration',
+  );
   // The subscription's own CREATE would wait for the transaction that it runs in: both are on one server.
   await source.query(`select pg_create_logical_replication_slot('${SUBSCRIPTION}', 'pgoutput')`);
   await subscriber.query(

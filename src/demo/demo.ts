@@ -230,9 +230,9 @@ function round(value: number): number {
 
 /** Tells the story: lines that stay, and between them a line that is drawn over on a terminal. */
 export interface Teller {
-  tell(line: string): void;
-  progress(line: string): void;
-  end(): void;
+  readonly tell: (line: string) => void;
+  readonly progress: (line: string) => void;
+  readonly end: () => void;
 }
 
 function createTeller(out: NodeJS.WriteStream, silent: boolean): Teller {

@@ -146,9 +146,10 @@ interface Pending {
 
 async function run(session: Session): Promise<void> {
   const { rate, connections, signal, index } = session;
+  if (rate === 0) return;
   const msPerChange = (1000 * connections) / rate;
   let due = performance.now() + (index * msPerChange) / connections;
-  while (!signal.aborted && rate > 0) {
+  for (;;) {
     const wait = due - performance.now();
     if (wait > 1) await sleep(wait, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
