@@ -28,7 +28,7 @@ import {
   type OpenMigration,
   type ServerFacts,
 } from '../plan/preflight/server.ts';
-import { decideTableKind, decideTableMissing } from '../plan/preflight/table-kind.ts';
+import { decideTableFound, decideTableKind, decideTableMissing } from '../plan/preflight/table-kind.ts';
 import { read, type CheckRun } from './check-run.ts';
 import { checkSource } from './check-source.ts';
 
@@ -72,7 +72,7 @@ export async function checkTable(
     return { table: null, findings };
   }
   const kind = decideTableKind(facts, migration);
-  findings.push(...kind, decideOpenMigration(migration, facts));
+  findings.push(decideTableFound(facts), ...kind, decideOpenMigration(migration, facts));
   if (!isOrdinary(kind)) return { table: null, findings };
   return { table: await checkSource(run, { facts, server, role, migration }), findings };
 }

@@ -120,7 +120,9 @@ describe('check of the role', () => {
       await using database = await createDatabase();
       const role = await createRole(database, attributes, privileges);
       const client = await database.client();
-      database.onDropped(async (server) => void (await server.query(`drop role if exists ${owner(role.name)}`)));
+      database.onDropped(async (server) => {
+        await server.query(`drop role if exists ${owner(role.name)}`);
+      });
       await client.query(
         `create schema app authorization ${quoteIdent(role.name)}; create table app.events (id int, at date not null, primary key (id, at)); alter table app.events owner to ${quoteIdent(role.name)}`,
       );
@@ -137,7 +139,9 @@ describe('check of the role', () => {
     const role = await createRole(database, 'login replication', NEEDED);
     const client = await database.client();
     const space = `space_${database.name}`;
-    database.onDropped(async (server) => void (await server.query(`drop tablespace ${space}`)));
+    database.onDropped(async (server) => {
+      await server.query(`drop tablespace ${space}`);
+    });
     await client.query('set allow_in_place_tablespaces = on');
     await client.query(`create tablespace ${space} location ''`);
     await client.query(`create schema app authorization ${quoteIdent(role.name)}`);

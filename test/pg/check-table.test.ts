@@ -367,3 +367,37 @@ it('check changes nothing', async () => {
   const after = await state();
   expect({ ...(after as object), next_xid: 0 }).toEqual({ ...(before as object), next_xid: 0 });
 });
+
+describe('what only PostgreSQL 18 has', () => {
+  it.each([
+    ['a NOT NULL that is NO INHERIT', 'at date, constraint n not null at no inherit', ['check-constraints n']],
+    ['a CHECK that is not enforced', 'at date not null, constraint c check (id > 0) not enforced', ['check-constraints c']],
+    ['a virtual generated column', 'at date not null, v int generated always as (id + 1) virtual', []],
+  ])('%s', async (_name, columns, blockers) => {
+    await using database = await createDatabase({ major: 18 });
+    const client = await database.client();
+    await client.query(`create schema app; create table app.events (id int primary key, ${columns})`);
+    expect(found(await checkAs(database.settings, 'app.events'), 'blocker')).toEqual(blockers);
+  });
+
+  it('a NOT NULL that is not validated', async () => {
+    await using database = await createDatabase({ major: 18 });
+    const client = await database.client();
+    await client.query('create schema app; create table app.events (id int primary key, at date); insert into app.events values (1, null)');
+    await client.query('alter table app.events add constraint n not null at not valid');
+    const findings = await checkAs(database.settings, 'app.events');
+    expect(found(findings, 'blocker')).toContain('check-constraints n');
+  });
+
+  it('keys WITHOUT OVERLAPS', async () => {
+    await using database = await createDatabase({ major: 18 });
+    const client = await database.client();
+    await client.query(
+      'create schema app; create table app.events (r int4range, v daterange, at date not null, primary key (r, v without overlaps), unique (v, r without overlaps))',
+    );
+    expect(found(await checkAs(database.settings, 'app.events'), 'blocker')).toEqual([
+      'exclusion-constraints events_v_r_key',
+      'primary-key events_pkey',
+    ]);
+  });
+});

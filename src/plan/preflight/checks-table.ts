@@ -76,7 +76,7 @@ export const TABLE_CHECKS = {
   },
   'partition-step': {
     worst: 'blocker',
-    title: '--every fits the column',
+    title: 'the step (--every) and --from fit the column',
     why: 'Times are cut by hour, day, week, month, quarter or year, numbers by a number.',
     fix: '--every month, or --every 10000000',
   },

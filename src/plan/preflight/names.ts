@@ -52,9 +52,16 @@ export function listNearest(wanted: string, candidates: readonly string[]): stri
   const word = wanted.toLowerCase();
   const limit = Math.max(2, Math.floor(word.length / 3));
   return candidates
-    .map((candidate) => ({ candidate, distance: candidate.toLowerCase() === word ? 0 : editDistance(word, candidate.toLowerCase()) }))
+    .map((candidate) => ({ candidate, distance: distanceOf(word, candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
     .slice(0, 3)
     .map(({ candidate }) => candidate);
+}
+
+/** A part of a name (`created` of `created_at`) is as good as one wrong letter. */
+function distanceOf(word: string, candidate: string): number {
+  if (word === candidate) return 0;
+  if (word.length >= 3 && (candidate.startsWith(word) || word.startsWith(candidate))) return 1;
+  return editDistance(word, candidate);
 }

@@ -108,6 +108,10 @@ function decideInheritance({ parents, children }: TableFacts, name: string, quot
   return findings.length > 0 ? findings : [passed('table-inheritance', name, 'it neither inherits nor is inherited')];
 }
 
+export function decideTableFound({ schema, name }: TableFacts): Finding {
+  return passed('table-exists', `${schema}.${name}`, `${schema}.${name} exists`);
+}
+
 export function decideTableMissing(text: string, nearest: readonly string[]): Finding {
   return blocker(
     'table-exists',
