@@ -37,12 +37,16 @@ export async function fetchLinkFacts(
   };
 }
 
-/** While the first session idles a transaction pooler gives its server process to the second one. */
-async function sharesBackend(settings: ConnectionSettings, pids: ReadonlySet<number>): Promise<boolean> {
-  return withClient(settings, { applicationName: 'partitioner check' }, async (second) => {
-    const { rows } = await second.query<LinkRow>(loadSql('preflight/link'));
-    return pids.has(rows[0]!.pid);
-  });
+/** While the first session idles a transaction pooler gives its server process to the second one. Null when no second one can be had. */
+async function sharesBackend(settings: ConnectionSettings, pids: ReadonlySet<number>): Promise<boolean | null> {
+  try {
+    return await withClient(settings, { applicationName: 'partitioner check' }, async (second) => {
+      const { rows } = await second.query<LinkRow>(loadSql('preflight/link'));
+      return pids.has(rows[0]!.pid);
+    });
+  } catch {
+    return null;
+  }
 }
 
 /** Opens a replication connection and asks it who the server is: what pg_hba.conf, role and proxies allow is tried, not guessed. */
