@@ -67,26 +67,27 @@ export async function runMigration(options: RunOptions): Promise<void> {
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
   let end: CommandEnd | null = null;
+  let applier: Applier | null = null;
   try {
     const listener = await open(closing, () => connect(settings, { applicationName: 'partitioner commands' }));
     const pusher = await open(closing, () => connect(settings, { applicationName: 'partitioner fence' }));
-    const applier = await openApplier(options, session, closing);
+    const following = (applier = await openApplier(options, session, closing));
     const state = createSharedState(migration.paused);
     const metrics = createMetrics(String(migration.id));
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
     };
-    const passed = (lsn: Lsn): Promise<void> => applier.passed(lsn);
+    const passed = (lsn: Lsn): Promise<void> => following.passed(lsn);
     // One query at a time on the session that holds the migration's lock; monitor, HTTP and backfill share it.
     const desk = new Pool<Client>({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
     await serveHttp(options, desk, metrics, closing);
 
-    const applied$ = applier.events$.pipe(tap((event) => observe(options, metrics, applier, event)));
+    const applied$ = following.events$.pipe(tap((event) => observe(options, metrics, following, event)));
     const backfill$ = defer(() => {
       const running = runBackfill({
         settings,
         migration,
-        applier,
+        applier: following,
         jobs: options.jobs,
         clientEncoding: session.clientEncoding,
         desk,
@@ -109,7 +110,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
       settings,
       migration,
       table,
-      applier,
+      applier: following,
       state,
       metrics,
       listener,
@@ -122,14 +123,14 @@ export async function runMigration(options: RunOptions): Promise<void> {
       take(1),
       tap((ended) => (end = ended)),
     );
-    const monitored$ = monitor$({ desk, migration, applier, state, metrics, ...READY, beat: options.beat, log }).pipe(
+    const monitored$ = monitor$({ desk, migration, applier: following, state, metrics, ...READY, beat: options.beat, log }).pipe(
       tap((status) => options.onProgress?.(statusLine(status))),
     );
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(
       take(1),
       tap(() => {
-        applier.stop();
+        following.stop();
       }),
     );
     await lastValueFrom(
@@ -143,13 +144,14 @@ export async function runMigration(options: RunOptions): Promise<void> {
             }),
           ),
           monitored$,
-          push$(applier, pusher).pipe(ignoreElements()),
+          push$(following, pusher).pipe(ignoreElements()),
           ...[control, session.client, listener, pusher].map(lost$),
         ).pipe(takeUntil(stopping$)),
       ),
       { defaultValue: undefined },
     );
   } finally {
+    applier?.stop(); // whoever waits for it is told, whatever has ended the graph
     stopped.abort(new MigratorError('POSTGRES', 'the daemon stops'));
     for (const close of closing.reverse()) await close().catch(() => undefined);
   }
