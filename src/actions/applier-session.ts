@@ -3,7 +3,7 @@ import { LeafMap } from '../domain/leaf-map.ts';
 import { parseLsn, type Lsn } from '../domain/lsn.ts';
 import type { RowLayout } from '../domain/net-effect.ts';
 import { parseSnapshot, type PgSnapshot } from '../domain/pg-snapshot.ts';
-import { canonicalKey, keyCanon, type KeyCanon } from '../domain/row-key.ts';
+import { canonicalKey, keyCanon, type CanonicalKey, type KeyCanon } from '../domain/row-key.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { invariant } from '../errors.ts';
 import type { UnitState } from '../migration/phase.ts';
@@ -48,8 +48,8 @@ export interface ApplierSession {
    * there when the slot began and was gone in the snapshot is not to be missed when the stream brings its last changes.
    */
   baseFence: Fence | null;
-  readonly fences: Map<string, Fence>;
-  readonly repair: Set<string>;
+  readonly fences: Map<CanonicalKey, Fence>;
+  readonly repair: Set<CanonicalKey>;
 }
 
 /** Plans are made for small stages joined to indexed leaves: anything but a nested loop over an index scan is wrong there. */

@@ -1,9 +1,10 @@
 import type { LeafMap, LeafRange } from '../domain/leaf-map.ts';
 import { LeafMap as Leaves } from '../domain/leaf-map.ts';
 import { formatLsn } from '../domain/lsn.ts';
-import { NetEffect } from '../domain/net-effect.ts';
+import { NetEffect, partitionValueOf, type KeyTuple, type RowLayout } from '../domain/net-effect.ts';
 import { snapshotSees } from '../domain/pg-snapshot.ts';
-import type { KeyFields } from '../domain/row-key.ts';
+import type { CanonicalKey } from '../domain/row-key.ts';
+import { TupleFields } from '../domain/tuple.ts';
 import { widenXid } from '../domain/xid.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { inTransaction, sqlState } from '../pg/client.ts';
@@ -11,7 +12,7 @@ import { store } from '../pg/control-store.ts';
 import type { Batch } from '../streams/batches.ts';
 import { liveUnits, loadingUnits, type ApplierSession } from './applier-session.ts';
 import { makeLiveLeaf, planMissingLeaf } from './make-leaf.ts';
-import { addRepairKeys, mergeDirect, mergeTakingOut, touchKeys, type Merge } from './merge-net-effect.ts';
+import { addRepairKeys, copyTuples, mergeDirect, mergeTakingOut, touchKeys, type Merge } from './merge-net-effect.ts';
 import { truncateTarget } from './truncate-target.ts';
 
 /** Changes applied, by kind, as counted in the stream. */
@@ -23,7 +24,11 @@ export interface Applied {
   readonly anomalies: number;
 }
 
-type Segment = { readonly kind: 'net'; readonly net: NetEffect } | { readonly kind: 'truncate'; readonly xid: bigint };
+type Segment =
+  | { readonly kind: 'net'; readonly net: NetEffect }
+  /** Inserts alone, and nothing that asks for their keys: they go straight into the live leaves. */
+  | { readonly kind: 'inserts'; readonly rows: readonly { readonly tuple: Buffer; readonly partitionValue: bigint }[] }
+  | { readonly kind: 'truncate'; readonly xid: bigint };
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -73,13 +78,18 @@ function reduce(session: ApplierSession, batch: Batch): Segment[] {
   if (batch.changes.length === 0) return [];
   const { layout, baseFence, fences, repair } = session;
   invariant(layout, 'a change of the stream came before its relation');
+  const loads = loadingUnits(session).length > 0;
+  if (!loads && !baseFence && fences.size === 0 && repair.size === 0 && session.plan.columns.every(({ wire }) => wire === 'binary')) {
+    const rows = plainInserts(layout, batch);
+    if (rows) return [{ kind: 'inserts', rows }];
+  }
   const rules = {
-    isFenced(key: string, xid: bigint): boolean {
+    isFenced(key: CanonicalKey, xid: bigint): boolean {
       if (baseFence && snapshotSees(baseFence.snapshot, xid)) return true;
       const fence = fences.size === 0 ? undefined : fences.get(key);
       return fence !== undefined && snapshotSees(fence.snapshot, xid);
     },
-    isInRepair: (key: string): boolean => repair.has(key),
+    isInRepair: (key: CanonicalKey): boolean => repair.has(key),
   };
   const segments: Segment[] = [];
   let net: NetEffect | null = null;
@@ -92,7 +102,7 @@ function reduce(session: ApplierSession, batch: Batch): Segment[] {
       net = null;
       continue;
     }
-    if (!net) segments.push({ kind: 'net', net: (net = new NetEffect(layout, rules)) });
+    if (!net) segments.push({ kind: 'net', net: (net = new NetEffect(layout, rules, loads)) });
     if (change.kind === 'insert') net.insert(change.tuple, xid);
     else if (change.kind === 'update') net.update(change.old, change.tuple, xid);
     else net.delete(change.old, xid);
@@ -100,13 +110,23 @@ function reduce(session: ApplierSession, batch: Batch): Segment[] {
   return segments;
 }
 
+function plainInserts(layout: RowLayout, { changes }: Batch): { tuple: Buffer; partitionValue: bigint }[] | null {
+  const fields = new TupleFields();
+  const rows: { tuple: Buffer; partitionValue: bigint }[] = [];
+  for (const change of changes) {
+    if (change.kind !== 'insert') return null;
+    rows.push({ tuple: change.tuple, partitionValue: partitionValueOf(layout, fields.read(change.tuple), change.tuple) });
+  }
+  return rows;
+}
+
 /** The leaves with those that the batch's rows need and that nobody planned. */
 function placeRows(session: ApplierSession, segments: readonly Segment[]): { leaves: LeafMap; made: LeafRange[] } {
   const leaves = new Leaves(session.leaves.leaves);
   const made: LeafRange[] = [];
   for (const segment of segments) {
-    if (segment.kind !== 'net') continue;
-    for (const { partitionValue } of segment.net.rows.values()) {
+    if (segment.kind === 'truncate') continue;
+    for (const { partitionValue } of segment.kind === 'net' ? segment.net.rows.values() : segment.rows) {
       if (!leaves.find(partitionValue)) made.push(planMissingLeaf(session, leaves, partitionValue));
     }
   }
@@ -115,7 +135,7 @@ function placeRows(session: ApplierSession, segments: readonly Segment[]): { lea
 
 interface Attempt {
   readonly applied: Applied;
-  readonly repair: readonly string[];
+  readonly repair: readonly CanonicalKey[];
   readonly nextXid: bigint;
 }
 
@@ -134,13 +154,21 @@ async function applySegments(
   const isLive = (value: bigint): boolean => live.has(leaves.find(value)!.unit);
   return inTransaction(client, async () => {
     const counts = { inserted: 0, updated: 0, deleted: 0, truncated: 0, anomalies: 0 };
-    const repair = new Map<string, KeyFields>();
+    const repair = new Map<CanonicalKey, KeyTuple>();
     for (const leaf of made) await makeLiveLeaf(session, leaf);
     const loading = loadingUnits(session);
     for (const segment of segments) {
       if (segment.kind === 'truncate') {
         counts.truncated++;
         await truncateTarget(session, segment.xid);
+        continue;
+      }
+      if (segment.kind === 'inserts') {
+        await copyTuples(
+          session,
+          segment.rows.filter(({ partitionValue }) => isLive(partitionValue)),
+        );
+        counts.inserted += segment.rows.length;
         continue;
       }
       const { net } = segment;

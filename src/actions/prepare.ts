@@ -5,7 +5,15 @@ import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
-import { addHistory, createControlSchema, fetchMigrationById, readSettledPosition, store, type Migration, type SettledPosition } from '../pg/control-store.ts';
+import {
+  addHistory,
+  createControlSchema,
+  fetchMigrationById,
+  readSettledPosition,
+  store,
+  type Migration,
+  type SettledPosition,
+} from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { publicationName, retiredName, slotName, targetName } from '../plan/names.ts';
 import type { PlanOptions } from '../plan/options.ts';
@@ -122,7 +130,12 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
 }
 
 /** Runs in a repeatable read transaction that sees every transaction that ran when the slot began (rule 2). */
-async function inSettledSnapshot<T>(client: Client, id: number, { onWaiting, signal }: PrepareHooks, use: (at: SettledPosition) => Promise<T>): Promise<T> {
+async function inSettledSnapshot<T>(
+  client: Client,
+  id: number,
+  { onWaiting, signal }: PrepareHooks,
+  use: (at: SettledPosition) => Promise<T>,
+): Promise<T> {
   for (;;) {
     signal.throwIfAborted();
     const outcome = await inTransaction(

@@ -3,7 +3,7 @@ import { LeafMap, type LeafRange } from '../domain/leaf-map.ts';
 import { formatLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { parseSnapshot } from '../domain/pg-snapshot.ts';
-import { canonicalKey } from '../domain/row-key.ts';
+import { canonicalKey, type CanonicalKey } from '../domain/row-key.ts';
 import { invariant } from '../errors.ts';
 import { inTransaction } from '../pg/client.ts';
 import { addHistory, readSettledPosition, store, type SettledPosition } from '../pg/control-store.ts';
@@ -99,7 +99,7 @@ export async function repairKeys(session: ApplierSession): Promise<SnapshotOutco
 }
 
 interface Resynced {
-  readonly fenced: readonly string[];
+  readonly fenced: readonly CanonicalKey[];
   readonly snapshot: string;
   readonly lsn: Lsn;
   readonly leaves: LeafMap;

@@ -1,6 +1,6 @@
 import { quoteName } from '../domain/identifier.ts';
 import { snapshotSees } from '../domain/pg-snapshot.ts';
-import { OUT, STAGE } from '../plan/apply-sql.ts';
+import { GONE, OUT, STAGE } from '../plan/apply-sql.ts';
 import { loadingUnits, type ApplierSession } from './applier-session.ts';
 
 /**
@@ -24,5 +24,5 @@ export async function truncateTarget(session: ApplierSession, xid: bigint): Prom
     await client.query(truncate);
     await client.query(sql.restoreKept);
   } else await client.query(truncate);
-  await client.query(`truncate ${STAGE}, ${OUT}`); // the rest of the batch is staged anew
+  await client.query(`truncate ${STAGE}, ${GONE}, ${OUT}`); // the rest of the batch is staged anew
 }

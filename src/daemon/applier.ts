@@ -130,7 +130,8 @@ export class Applier {
   }
 
   async #work(now: () => number): Promise<AppliedEvent | null | false> {
-    if (!this.#builder.isMidTransaction) {
+    // By what is committed, not by what is gathered: the rest of a transaction may be waiting already.
+    if (this.session.position.partialLsn === null) {
       const job = this.#jobs.shift();
       if (job) {
         try {

@@ -39,9 +39,12 @@ import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 
-/** Credit of the stream: what may be received and not yet applied. Half of the bytes is the largest slice of one transaction. */
-const CREDIT = { messages: 40_000, bytes: 16 << 20 };
-const SLICE_BYTES = CREDIT.bytes / 2;
+/**
+ * Credit of the stream: what may be received and not yet applied. A batch holds about a third of the bytes, so that the next one is
+ * received and decoded while it is applied. A message costs 256 bytes beside its own: the bytes run out before the messages do.
+ */
+const CREDIT = { messages: 100_000, bytes: 24 << 20 };
+const SLICE_BYTES = 8 << 20;
 /** An idle WAL is pushed this often while somebody waits for a position. */
 const PUSH_MS = 200;
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };

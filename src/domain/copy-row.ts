@@ -66,11 +66,7 @@ export class CopyBuffer {
     let column = 0;
     let at = 2;
     for (const position of positions) {
-      invariant(
-        position < columns,
-        'a tuple of the change stream has fewer columns than are copied',
-        `column ${position + 1} of ${columns}`,
-      );
+      invariant(position < columns, 'a tuple of the change stream has fewer columns than are copied');
       if (position < column) {
         // The COPY's order is not the tuple's: walk again from its beginning.
         column = 0;
@@ -81,12 +77,32 @@ export class CopyBuffer {
       const kind = tuple[at]!;
       if (kind === NULL) this.appendNull();
       else {
-        invariant(
-          kind === BINARY,
-          'a row is to be copied that lacks a binary value',
-          `column ${position + 1} is of kind ${String.fromCharCode(kind)}`,
-        );
+        invariant(kind === BINARY, 'a row is to be copied that lacks a binary value');
         // Length and bytes stand in the tuple as COPY wants them.
+        this.#reserve(end - at - 1);
+        this.#bytes(tuple, at + 1, end);
+      }
+      column++;
+      at = end;
+    }
+  }
+
+  /**
+   * Appends the fields of a tuple for a stage: unsent TOAST values as NULL, text as it is (its stage column is text). The caller has
+   * begun the row.
+   */
+  appendSent(tuple: Buffer, positions: readonly number[]): void {
+    let column = 0;
+    let at = 2;
+    for (const position of positions) {
+      if (position < column) {
+        column = 0;
+        at = 2;
+      }
+      for (; column < position; column++) at = columnEnd(tuple, at);
+      const end = columnEnd(tuple, at);
+      if (end === at + 1) this.appendNull();
+      else {
         this.#reserve(end - at - 1);
         this.#bytes(tuple, at + 1, end);
       }

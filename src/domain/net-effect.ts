@@ -1,6 +1,6 @@
 import { invariant, MigratorError } from '../errors.ts';
 import { decodeKey, type KeyKind } from './partition-key.ts';
-import { canonicalKey, type KeyCanon, type KeyFields } from './row-key.ts';
+import { canonicalField, joined, type CanonicalKey, type KeyCanon, type KeyFields } from './row-key.ts';
 import { mergeTuples, TupleFields } from './tuple.ts';
 import type { WireFormat } from './table.ts';
 
@@ -19,35 +19,40 @@ export interface RowLayout {
 /** What a batch needs to know of the keys that are settled outside the stream. */
 export interface KeyRules {
   /** The live leaves hold the key as a snapshot saw it that sees this transaction: not applied again. */
-  isFenced(key: string, xid: bigint): boolean;
+  isFenced(key: CanonicalKey, xid: bigint): boolean;
   /** The key's row is going to be read again from the source. */
-  isInRepair(key: string): boolean;
+  isInRepair(key: CanonicalKey): boolean;
 }
+
+/** A tuple that holds a key at the layout's key positions: the old key, the old row or the new row. */
+export type KeyTuple = Buffer;
 
 /** A row as the batch leaves it. */
 export interface NetRow {
-  /** The key that the row had before the batch; null when the batch inserted it. */
-  readonly pre: KeyFields | null;
-  readonly key: KeyFields;
+  /** Holds the key that the row had before the batch; null when the batch inserted it. */
+  readonly pre: KeyTuple | null;
+  /** The row, and its key. */
   readonly tuple: Buffer;
   /** Plan columns whose TOASTed value was not sent, comma-separated; '' when all are known. */
   readonly unchanged: string;
   readonly partitionValue: bigint;
   /** Keys that the row had within the batch: all of them go into the repair set when the row cannot be rebuilt. */
-  readonly passed: readonly KeyFields[];
+  readonly passed: readonly KeyTuple[];
 }
+
+const NONE: readonly KeyTuple[] = [];
 
 /**
  * Reduces an ordered run of changes to what they leave per row: rows gone, rows changed, rows new.
  * Executed in the order deletes, updates, inserts, which is legal because a key is freed before it is taken again.
  */
 export class NetEffect {
-  /** Every old and new key that a change has hit. */
-  readonly touched = new Map<string, KeyFields>();
-  readonly gone = new Map<string, KeyFields>();
-  readonly rows = new Map<string, NetRow>();
+  /** Every old and new key that a change has hit, when they are asked for. */
+  readonly touched = new Map<CanonicalKey, KeyTuple>();
+  readonly gone = new Map<CanonicalKey, KeyTuple>();
+  readonly rows = new Map<CanonicalKey, NetRow>();
   /** Keys that the changes add to the repair set. */
-  readonly repair = new Map<string, KeyFields>();
+  readonly repair = new Map<CanonicalKey, KeyTuple>();
   /** Changes that contradict the batch's own history. */
   anomalies = 0;
   inserted = 0;
@@ -56,127 +61,151 @@ export class NetEffect {
 
   readonly #layout: RowLayout;
   readonly #rules: KeyRules;
+  readonly #keepsTouched: boolean;
   readonly #fields = new TupleFields();
-  readonly #vacated = new Set<string>();
+  /** Keys that rows of the batch have left, and nobody has taken since. */
+  readonly #vacated = new Set<CanonicalKey>();
 
-  constructor(layout: RowLayout, rules: KeyRules) {
+  /** @param keepsTouched whether a unit loads: only then somebody asks which keys were touched. */
+  constructor(layout: RowLayout, rules: KeyRules, keepsTouched: boolean) {
     this.#layout = layout;
     this.#rules = rules;
+    this.#keepsTouched = keepsTouched;
   }
 
   insert(tuple: Buffer, xid: bigint): void {
     this.inserted++;
-    const fields = this.#key(tuple);
-    const key = this.#canonical(fields);
-    this.touched.set(key, fields);
-    if (this.#deferToRepair([[key, fields]])) return;
+    const key = this.#key(tuple);
+    if (this.#keepsTouched) this.touched.set(key, tuple);
+    if (this.#isInRepair(key)) return void this.repair.set(key, tuple);
     if (this.#rules.isFenced(key, xid)) return;
-    this.#put(key, { pre: null, key: fields, tuple, passed: [] });
+    if (this.rows.has(key)) this.anomalies++;
+    this.#put(key, null, tuple, NONE);
   }
 
   /** @param old the old key or row, null when the key did not change and the identity is not full. */
   update(old: Buffer | null, tuple: Buffer, xid: bigint): void {
     this.updated++;
-    const fields = this.#key(tuple);
-    const key = this.#canonical(fields);
-    const oldFields = old === null ? fields : this.#key(old);
-    const oldKey = old === null ? key : this.#canonical(oldFields);
-    this.touched.set(oldKey, oldFields).set(key, fields);
-    if (
-      this.#deferToRepair([
-        [oldKey, oldFields],
-        [key, fields],
-      ])
-    )
+    const oldTuple = old ?? tuple;
+    const oldKey = this.#key(oldTuple);
+    const key = old === null ? oldKey : this.#key(tuple);
+    if (this.#keepsTouched) this.touched.set(oldKey, oldTuple).set(key, tuple);
+    if (this.#isInRepair(key) || (oldKey !== key && this.#isInRepair(oldKey))) {
+      this.repair.set(oldKey, oldTuple).set(key, tuple);
       return;
+    }
     const oldFenced = this.#rules.isFenced(oldKey, xid);
     const newFenced = oldKey === key ? oldFenced : this.#rules.isFenced(key, xid);
     if (oldFenced && newFenced) return;
-    if (newFenced) return this.#takeOut(oldKey, oldFields);
+    if (newFenced) return this.#takeOut(oldKey, oldTuple);
     if (oldFenced) {
       // The old row is settled elsewhere; the new one has to come out of this change alone.
-      if (this.#unchanged(tuple) === '') this.#put(key, { pre: null, key: fields, tuple, passed: [] });
-      else this.repair.set(key, fields).set(oldKey, oldFields);
+      if (this.#fields.read(tuple).hasUnchanged) this.repair.set(key, tuple).set(oldKey, oldTuple);
+      else this.#put(key, null, tuple, NONE);
       return;
     }
     const row = this.rows.get(oldKey);
     if (row) {
-      this.rows.delete(oldKey);
-      if (oldKey !== key) this.#vacated.add(oldKey);
-      this.#put(key, { pre: row.pre, key: fields, tuple: mergeTuples(tuple, row.tuple), passed: oldKey === key ? row.passed : [...row.passed, oldFields] });
+      if (oldKey !== key) {
+        this.rows.delete(oldKey);
+        this.#vacated.add(oldKey);
+        if (this.rows.has(key)) this.anomalies++;
+      }
+      this.#put(key, row.pre, mergeTuples(tuple, row.tuple), oldKey === key ? row.passed : [...row.passed, oldTuple]);
       return;
     }
     if (this.#isVacant(oldKey)) this.anomalies++;
-    if (oldKey !== key) this.#vacated.add(oldKey);
-    this.#put(key, { pre: oldFields, key: fields, tuple, passed: oldKey === key ? [] : [oldFields] });
+    if (oldKey !== key) {
+      this.#vacated.add(oldKey);
+      if (this.rows.has(key)) this.anomalies++;
+    }
+    this.#put(key, oldTuple, tuple, oldKey === key ? NONE : [oldTuple]);
   }
 
   delete(old: Buffer, xid: bigint): void {
     this.deleted++;
-    const fields = this.#key(old);
-    const key = this.#canonical(fields);
-    this.touched.set(key, fields);
-    if (this.#deferToRepair([[key, fields]])) return;
+    const key = this.#key(old);
+    if (this.#keepsTouched) this.touched.set(key, old);
+    if (this.#isInRepair(key)) return void this.repair.set(key, old);
     if (this.#rules.isFenced(key, xid)) return;
-    this.#takeOut(key, fields);
+    this.#takeOut(key, old);
   }
 
-  #takeOut(key: string, fields: KeyFields): void {
+  #takeOut(key: CanonicalKey, holder: KeyTuple): void {
     const row = this.rows.get(key);
     if (row) {
       this.rows.delete(key);
       this.#vacated.add(key);
-      if (row.pre) this.gone.set(this.#canonical(row.pre), row.pre);
+      if (row.pre) this.gone.set(this.#key(row.pre), row.pre);
       return;
     }
     if (this.#isVacant(key)) this.anomalies++;
-    this.gone.set(key, fields);
+    this.gone.set(key, holder);
   }
 
-  #put(key: string, row: Omit<NetRow, 'unchanged' | 'partitionValue'>): void {
-    if (this.rows.has(key)) this.anomalies++;
-    this.#vacated.delete(key);
-    this.rows.set(key, { ...row, unchanged: this.#unchanged(row.tuple), partitionValue: this.#partitionValue(row.tuple) });
+  #put(key: CanonicalKey, pre: KeyTuple | null, tuple: Buffer, passed: readonly KeyTuple[]): void {
+    if (this.#vacated.size > 0) this.#vacated.delete(key);
+    const fields = this.#fields.read(tuple);
+    const unchanged = fields.hasUnchanged ? this.#unchanged(fields) : '';
+    this.rows.set(key, { pre, tuple, unchanged, partitionValue: partitionValueOf(this.#layout, fields, tuple), passed });
   }
 
-  #isVacant(key: string): boolean {
+  #isVacant(key: CanonicalKey): boolean {
     return this.#vacated.has(key) || this.gone.has(key);
   }
 
-  #deferToRepair(keys: readonly (readonly [string, KeyFields])[]): boolean {
-    if (!keys.some(([key]) => this.#rules.isInRepair(key) || this.repair.has(key))) return false;
-    for (const [key, fields] of keys) this.repair.set(key, fields);
-    return true;
+  #isInRepair(key: CanonicalKey): boolean {
+    return this.#rules.isInRepair(key) || this.repair.has(key);
   }
 
-  #key(tuple: Buffer): KeyFields {
-    this.#fields.read(tuple);
-    return this.#layout.keyPositions.map((position) => this.#fields.bytes(position));
-  }
-
-  #canonical(fields: KeyFields): string {
-    return canonicalKey(fields, this.#layout.keyCanons);
-  }
-
-  #unchanged(tuple: Buffer): string {
+  #key(tuple: Buffer): CanonicalKey {
+    const { keyPositions, keyCanons } = this.#layout;
     const fields = this.#fields.read(tuple);
-    if (!fields.hasUnchanged) return '';
+    if (keyPositions.length === 1) return canonicalAt(fields, tuple, keyPositions[0]!, keyCanons[0]!);
+    let key: CanonicalKey = '';
+    for (let k = 0; k < keyPositions.length; k++) key = joined(key, canonicalAt(fields, tuple, keyPositions[k]!, keyCanons[k]!));
+    return key;
+  }
+
+  #unchanged(fields: TupleFields): string {
     const columns: number[] = [];
     this.#layout.positions.forEach((position, column) => {
       if (fields.isUnchanged(position)) columns.push(column);
     });
     return columns.join(',');
   }
+}
 
-  #partitionValue(tuple: Buffer): bigint {
-    const { partitionPosition, partitionKind, partitionWire } = this.#layout;
-    const fields = this.#fields.read(tuple);
-    if (fields.isNull(partitionPosition)) {
-      throw new MigratorError('ROW_REFUSED', 'the application wrote a row whose partition key is NULL, and a partitioned table cannot hold it', {
+function canonicalAt(fields: TupleFields, tuple: Buffer, position: number, canon: KeyCanon): CanonicalKey {
+  invariant(fields.hasValue(position), 'a key column of the change stream has no value');
+  return canonicalField(tuple, fields.start(position), fields.end(position), canon);
+}
+
+/** The partition key of a tuple, of which `fields` is a reading. Throws ROW_REFUSED when it is NULL. */
+export function partitionValueOf(
+  { partitionPosition, partitionKind, partitionWire }: RowLayout,
+  fields: TupleFields,
+  tuple: Buffer,
+): bigint {
+  if (fields.isNull(partitionPosition)) {
+    throw new MigratorError(
+      'ROW_REFUSED',
+      'the application wrote a row whose partition key is NULL, and a partitioned table cannot hold it',
+      {
         hint: 'give the row a value and set the column NOT NULL, then abort and start again',
-      });
-    }
-    invariant(!fields.isUnchanged(partitionPosition), 'the partition key came as an unchanged TOAST value');
-    return decodeKey(partitionKind, fields.bytes(partitionPosition), partitionWire);
+      },
+    );
   }
+  invariant(!fields.isUnchanged(partitionPosition), 'the partition key came as an unchanged TOAST value');
+  const start = fields.start(partitionPosition);
+  const end = fields.end(partitionPosition);
+  // Every binary key of eight bytes is a big-endian int64.
+  if (partitionWire === 'binary' && end - start === 8) return tuple.readBigInt64BE(start);
+  return decodeKey(partitionKind, tuple.subarray(start, end), partitionWire);
+}
+
+/** The key's fields out of a tuple that holds it. */
+export function keyFieldsOf(holder: KeyTuple, { keyPositions }: RowLayout): KeyFields {
+  const fields = new TupleFields().read(holder);
+  return keyPositions.map((position) => fields.bytes(position));
 }

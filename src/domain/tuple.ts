@@ -42,7 +42,11 @@ export class TupleFields {
       } else if (kind === UNCHANGED) this.hasUnchanged = true;
       else invariant(kind === NULL, 'a tuple of the change stream has an unknown column kind', `kind ${kind}, column ${i + 1}`);
     }
-    invariant(offset === tuple.length, 'a tuple of the change stream does not end where its columns do', `${offset} of ${tuple.length} bytes`);
+    invariant(
+      offset === tuple.length,
+      'a tuple of the change stream does not end where its columns do',
+      `${offset} of ${tuple.length} bytes`,
+    );
     return this;
   }
 
@@ -52,6 +56,11 @@ export class TupleFields {
 
   isUnchanged(position: number): boolean {
     return this.#kinds[position] === UNCHANGED;
+  }
+
+  hasValue(position: number): boolean {
+    const kind = this.#kinds[position];
+    return position < this.count && (kind === BINARY || kind === TEXT);
   }
 
   start(position: number): number {
@@ -64,8 +73,7 @@ export class TupleFields {
 
   /** The column's bytes, a view. Throws when the column is null or unsent. */
   bytes(position: number): Buffer {
-    const kind = this.#kinds[position];
-    invariant(position < this.count && (kind === BINARY || kind === TEXT), 'a column of the change stream that must have a value has none', `column ${position + 1}`);
+    invariant(this.hasValue(position), 'a column of the change stream that must have a value has none', `column ${position + 1}`);
     return this.#tuple.subarray(this.#starts[position], this.#ends[position]);
   }
 }

@@ -2,16 +2,17 @@ import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.
 import type { MigrationPlan } from './migration-plan.ts';
 
 /** The stage's kinds of rows. */
-export const STAGED = { update: 1, delete: 2, insert: 3 } as const;
+export const STAGED = { update: 1, insert: 3 } as const;
 
 /**
  * The statements that merge a staged batch into the live leaves, as text: they depend on the table's columns only,
  * so each is prepared once a session. The stage is a temporary table: kind, mask (unsent columns), seq, o0… (the key
- * before the batch), c0… (the row after it).
+ * before the batch), c0… (the row after it). Keys to be deleted have a narrow one of their own.
  */
 export interface ApplySql {
   readonly createStage: readonly string[];
   readonly copyStage: string;
+  readonly copyGone: string;
   readonly copyKeys: string;
   readonly copyTarget: string;
   /** Params: kind, mask, rows expected. Returns hits, and the seqs hit when they are fewer. */
@@ -21,7 +22,7 @@ export interface ApplySql {
   readonly deleteByKey: string;
   /** Params: seqs. */
   readonly insertStaged: string;
-  /** Takes the staged updates' and deletes' rows out, kept in the out table. */
+  /** Takes the staged updates' rows out, kept in the out table. Returns the seqs hit. */
   readonly takeOut: string;
   /** Params: mask, seqs. Puts rows that were taken out back as the batch leaves them. */
   putBack(mask: string): string;
@@ -31,6 +32,7 @@ export interface ApplySql {
 }
 
 export const STAGE = 'pg_temp.partitioner_stage';
+export const GONE = 'pg_temp.partitioner_gone';
 export const KEYS = 'pg_temp.partitioner_keys';
 export const OUT = 'pg_temp.partitioner_out';
 
@@ -58,19 +60,22 @@ export function planApplySql(plan: MigrationPlan, baseTypes: readonly string[]):
     createStage: [
       `create temporary table partitioner_stage on commit delete rows as select 0::int as kind, ''::text as mask, 0::int as seq, ` +
         `${[...key.map((i, k) => stageType(i, `o${k}`)), ...columns.map((_, i) => stageType(i, `c${i}`))].join(', ')} ${from}`,
+      `create temporary table partitioner_gone on commit delete rows as select 0::int as seq, ${key.map((i, k) => stageType(i, `o${k}`)).join(', ')} ${from}`,
       `create temporary table partitioner_keys on commit delete rows as select ${key.map((i, k) => stageType(i, `o${k}`)).join(', ')} ${from}`,
       `create temporary table partitioner_out on commit delete rows as select 0::int as seq, ${names.map((name, i) => `t.${name}::${baseTypes[i]!} as c${i}`).join(', ')} ${from}`,
     ],
     copyStage: `copy ${STAGE} from stdin (format binary)`,
+    copyGone: `copy ${GONE} from stdin (format binary)`,
     copyKeys: `copy ${KEYS} from stdin (format binary)`,
     copyTarget: `copy ${target} (${list}) from stdin (format binary)`,
-    updateExact: (mask) => `with hit as (update ${target} t set ${sets(mask)} from ${STAGE} s where ${isMask(mask)} and ${exact} returning s.seq) ${hits}`,
+    updateExact: (mask) =>
+      `with hit as (update ${target} t set ${sets(mask)} from ${STAGE} s where ${isMask(mask)} and ${exact} returning s.seq) ${hits}`,
     updateAnywhere: (mask) =>
       `with hit as (update ${target} t set ${sets(mask)} from ${STAGE} s where ${isMask(mask)} and s.seq = any($2::int[]) and ${oldKey} returning s.seq) ${hits}`,
-    deleteByKey: `with hit as (delete from ${target} t using ${STAGE} s where s.kind = ${STAGED.delete} and ${oldKey} returning s.seq) ${hits}`,
+    deleteByKey: `with hit as (delete from ${target} t using ${GONE} s where ${oldKey} returning s.seq) ${hits}`,
     insertStaged: `insert into ${target} (${list}) overriding system value select ${values} from ${STAGE} s where s.seq = any($1::int[])`,
     takeOut:
-      `with hit as (delete from ${target} t using ${STAGE} s where s.kind in (${STAGED.update}, ${STAGED.delete}) and ${oldKey} ` +
+      `with hit as (delete from ${target} t using ${STAGE} s where s.kind = ${STAGED.update} and ${oldKey} ` +
       `returning s.seq, ${names.map((name) => `t.${name}`).join(', ')}), kept as (insert into ${OUT} select * from hit) select array_agg(seq) as seqs from hit`,
     putBack: (mask) => {
       const unchanged = new Set(mask === '' ? [] : mask.split(',').map(Number));

@@ -32,6 +32,8 @@ export class BatchBuilder {
   readonly #isSource: (oid: number) => boolean;
   readonly #onRelation: (relation: Extract<WalMessage, { kind: 'relation' }>) => void;
   readonly #sliceBytes: number;
+  /** Batches that are full: the next ones are gathered while these are applied, so the credit is never held by one alone. */
+  readonly #closed: Batch[] = [];
   #done: Change[] = [];
   #doneXids: number[] = [];
   #doneMessages = 0;
@@ -45,7 +47,7 @@ export class BatchBuilder {
 
   /**
    * @param position where the applied position stands.
-   * @param sliceBytes a transaction that holds more than this is applied in slices.
+   * @param sliceBytes about what a batch holds at most; a transaction that holds more is applied in slices.
    */
   constructor(
     position: Position,
@@ -88,33 +90,34 @@ export class BatchBuilder {
     }
   }
 
-  /** Whether the middle of a transaction has been applied: then the migration's state must not change. */
-  get isMidTransaction(): boolean {
-    return this.#position.partialLsn !== null;
-  }
-
   /**
    * What can be applied now: every whole transaction, else a slice of the open one when it is large.
    * @param wantsPosition take an advance of the position also when no change came with it.
    */
   take(wantsPosition: boolean): Batch | null {
+    const part = this.#closed.shift();
+    if (part) return part;
     if (this.#done.length > 0 || (this.#advanced && wantsPosition) || this.#doneMessages > IDLE_MESSAGES) {
-      const batch: Batch = {
-        changes: this.#done,
-        position: this.#position,
-        xids: this.#doneXids,
-        commitTimeUs: this.#commitTimeUs,
-        messages: this.#doneMessages,
-        bytes: this.#doneBytes,
-      };
-      this.#done = [];
-      this.#doneXids = [];
-      this.#doneMessages = this.#doneBytes = 0;
-      this.#commitTimeUs = null;
-      this.#advanced = false;
-      return batch;
+      return this.#takeDone();
     }
     return this.#openBytes >= this.#sliceBytes ? this.#takeSlice() : null;
+  }
+
+  #takeDone(): Batch {
+    const batch: Batch = {
+      changes: this.#done,
+      position: this.#position,
+      xids: this.#doneXids,
+      commitTimeUs: this.#commitTimeUs,
+      messages: this.#doneMessages,
+      bytes: this.#doneBytes,
+    };
+    this.#done = [];
+    this.#doneXids = [];
+    this.#doneMessages = this.#doneBytes = 0;
+    this.#commitTimeUs = null;
+    this.#advanced = false;
+    return batch;
   }
 
   #takeSlice(): Batch | null {
@@ -171,6 +174,7 @@ export class BatchBuilder {
       this.#commitTimeUs = commitTimeUs;
     }
     this.#advance(endLsn);
+    if (this.#doneBytes >= this.#sliceBytes && this.#done.length > 0) this.#closed.push(this.#takeDone());
   }
 
   /** What was read since the last commit belongs to what is done. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NetEffect, type RowLayout } from '../../src/domain/net-effect.ts';
+import { keyFieldsOf, NetEffect, type RowLayout } from '../../src/domain/net-effect.ts';
 import { TupleFields } from '../../src/domain/tuple.ts';
 
 /** Columns: id int8 (key), part int8 (partition key), value text, toast text. */
@@ -43,8 +43,8 @@ function oldKey(id: number): Buffer {
   return Buffer.concat([Buffer.of(0, 4), field(int8(id)), Buffer.from('nnn')]);
 }
 
-function idOf(fields: readonly Buffer[]): number {
-  return Number(fields[0]!.readBigInt64BE());
+function idOf(holder: Buffer): number {
+  return Number(keyFieldsOf(holder, LAYOUT)[0]!.readBigInt64BE());
 }
 
 /** What the merge does with a net effect: deletes, updates, inserts, each failing as the database would. */
@@ -65,7 +65,7 @@ function execute(net: NetEffect, table: Map<number, Row>): void {
     const before = table.get(idOf(row.pre));
     expect(before).toBeDefined();
     table.delete(idOf(row.pre));
-    moved.push([idOf(row.key), rowOf(row.tuple, before)]);
+    moved.push([idOf(row.tuple), rowOf(row.tuple, before)]);
   }
   for (const [id, row] of moved) {
     expect(table.has(id)).toBe(false);
@@ -74,8 +74,8 @@ function execute(net: NetEffect, table: Map<number, Row>): void {
   for (const row of net.rows.values()) {
     if (row.pre) continue;
     expect(row.unchanged).toBe('');
-    expect(table.has(idOf(row.key))).toBe(false);
-    table.set(idOf(row.key), rowOf(row.tuple, undefined));
+    expect(table.has(idOf(row.tuple))).toBe(false);
+    table.set(idOf(row.tuple), rowOf(row.tuple, undefined));
   }
 }
 
@@ -94,7 +94,7 @@ describe('NetEffect', () => {
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.string({ maxLength: 3 }))), fc.array(operation, { maxLength: 60 }), (before, operations) => {
         const truth = new Map<number, Row>(before.map(([id, value]) => [id, { part: 0, value, toast: `t${value}` }]));
         const target = new Map(truth);
-        const net = new NetEffect(LAYOUT, NO_RULES);
+        const net = new NetEffect(LAYOUT, NO_RULES, true);
         for (const { kind, id, to, part, value, toast } of operations) {
           const row = truth.get(id);
           if (!row) {
@@ -121,24 +121,24 @@ describe('NetEffect', () => {
   });
 
   test('does not apply again what a fence holds already, but touches it', () => {
-    const net = new NetEffect(LAYOUT, { isFenced: (_key, xid) => xid < 10n, isInRepair: () => false });
+    const net = new NetEffect(LAYOUT, { isFenced: (_key, xid) => xid < 10n, isInRepair: () => false }, true);
     net.insert(tuple(1, { part: 0, value: 'a', toast: 't' }), 9n);
     net.delete(oldKey(2), 9n);
     net.insert(tuple(3, { part: 0, value: 'a', toast: 't' }), 10n);
-    expect([...net.rows.values()].map((row) => idOf(row.key))).toEqual([3]);
+    expect([...net.rows.values()].map((row) => idOf(row.tuple))).toEqual([3]);
     expect(net.gone.size).toBe(0);
     expect(net.touched.size).toBe(3);
   });
 
   test('a row whose old key is fenced and whose TOAST value was not sent goes into the repair set', () => {
-    const net = new NetEffect(LAYOUT, { isFenced: (key) => key === int8(1).toString('latin1'), isInRepair: () => false });
+    const net = new NetEffect(LAYOUT, { isFenced: (key) => key === int8(1).toString('latin1'), isInRepair: () => false }, true);
     net.update(oldKey(1), tuple(2, { part: 0, value: 'a', toast: '' }, true), 1n);
     expect([...net.repair.values()].map(idOf).sort()).toEqual([1, 2]);
     expect(net.rows.size).toBe(0);
   });
 
   test('changes to a key in repair only add their keys', () => {
-    const net = new NetEffect(LAYOUT, { isFenced: () => false, isInRepair: (key) => key === int8(1).toString('latin1') });
+    const net = new NetEffect(LAYOUT, { isFenced: () => false, isInRepair: (key) => key === int8(1).toString('latin1') }, true);
     net.update(oldKey(1), tuple(7, { part: 0, value: 'a', toast: 'x' }), 1n);
     net.delete(oldKey(7), 1n);
     expect([...net.repair.values()].map(idOf).sort()).toEqual([1, 7]);
@@ -146,7 +146,7 @@ describe('NetEffect', () => {
   });
 
   test('counts a change to a row that the batch itself took away', () => {
-    const net = new NetEffect(LAYOUT, NO_RULES);
+    const net = new NetEffect(LAYOUT, NO_RULES, true);
     net.delete(oldKey(1), 1n);
     net.delete(oldKey(1), 1n);
     expect(net.anomalies).toBe(1);
