@@ -93,20 +93,23 @@ function reduce(session: ApplierSession, batch: Batch): Segment[] {
   };
   const segments: Segment[] = [];
   let net: NetEffect | null = null;
-  let xid32 = -1;
-  let xid = 0n;
-  for (const change of batch.changes) {
-    if (change.xid !== xid32) xid = widenXid((xid32 = change.xid), session.xidReference);
-    if (change.kind === 'truncate') {
-      segments.push({ kind: 'truncate', xid });
-      net = null;
-      continue;
+  let at = 0;
+  for (const run of batch.runs) {
+    const xid = widenXid(run.xid, session.xidReference);
+    for (const end = at + run.changes; at < end; at++) {
+      const change = batch.changes[at]!;
+      if (change.kind === 'truncate') {
+        segments.push({ kind: 'truncate', xid });
+        net = null;
+        continue;
+      }
+      if (!net) segments.push({ kind: 'net', net: (net = new NetEffect(layout, rules, loads)) });
+      if (change.kind === 'insert') net.insert(change.tuple, xid);
+      else if (change.kind === 'update') net.update(change.old, change.tuple, xid);
+      else net.delete(change.old, xid);
     }
-    if (!net) segments.push({ kind: 'net', net: (net = new NetEffect(layout, rules, loads)) });
-    if (change.kind === 'insert') net.insert(change.tuple, xid);
-    else if (change.kind === 'update') net.update(change.old, change.tuple, xid);
-    else net.delete(change.old, xid);
   }
+  invariant(at === batch.changes.length, 'a batch has changes of no transaction');
   return segments;
 }
 
@@ -187,7 +190,7 @@ async function applySegments(
     if (repair.size > 0) await addRepairKeys(session, repair);
     const { lsn, partialLsn, partialChanges } = batch.position;
     if (session.fences.size > 0) await client.query(session.resync.dissolveFences, [formatLsn(lsn)]);
-    const xids = batch.xids.map((xid) => widenXid(xid, session.xidReference).toString());
+    const xids = batch.runs.map(({ xid }) => widenXid(xid, session.xidReference).toString());
     const [moved] = await store(client, 'apply/move-position', [
       migrationId,
       formatLsn(lsn),

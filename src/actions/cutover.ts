@@ -119,6 +119,7 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
   const { migration, limits, now } = context;
   const source = quoteName(migration.source);
   const startedAt = new Date().toISOString();
+  const names = await displayNames(fencer, migration.plan);
   const swap = planSwap(context.table, migration.plan);
   let held = Infinity;
   /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
@@ -147,9 +148,9 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     const beforeCommit = now();
     const receipt: CutoverReceipt = {
       migration: migration.id,
-      source: `${migration.source.schema}.${migration.source.name}`,
-      target: `${migration.source.schema}.${migration.source.name}`,
-      retired: `${migration.plan.retired.schema}.${migration.plan.retired.name}`,
+      source: names.source,
+      target: names.source,
+      retired: names.retired,
       attempts,
       lockWaitMs: Math.round(held - asked),
       lockHeldMs: Math.round(beforeCommit - held),
@@ -173,6 +174,15 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     if (!type) throw error;
     return { type, blockers };
   }
+}
+
+/** As `status` shows them: quoted where SQL wants it. */
+async function displayNames(client: Client, { source, retired }: MigrationPlan): Promise<{ source: string; retired: string }> {
+  const { rows } = await client.query<{ source: string; retired: string }>(
+    `select format('%I.%I', $1::text, $2::text) as source, format('%I.%I', $3::text, $4::text) as retired`,
+    [source.schema, source.name, retired.schema, retired.name],
+  );
+  return rows[0]!;
 }
 
 /** The hold limit was reached outside of a statement. */

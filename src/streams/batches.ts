@@ -4,16 +4,22 @@ import { invariant } from '../errors.ts';
 import type { Position } from '../pg/control-store.ts';
 import type { ReplicationEvent } from './replication.ts';
 
-/** A change of the source, with its transaction. */
-export type Change = Extract<WalMessage, { kind: 'insert' | 'update' | 'delete' | 'truncate' }> & { readonly xid: number };
+/** A change of the source. */
+export type Change = Extract<WalMessage, { kind: 'insert' | 'update' | 'delete' | 'truncate' }>;
+
+/** Successive changes of one transaction, by its 32-bit xid. */
+export interface Run {
+  readonly xid: number;
+  readonly changes: number;
+}
 
 /** What one database transaction applies: whole transactions of the stream, or a slice of one. */
 export interface Batch {
   readonly changes: readonly Change[];
   /** Where the applied position stands after it. */
   readonly position: Position;
-  /** 32-bit xids whose changes are in it. */
-  readonly xids: readonly number[];
+  /** Whose changes they are, in their order; transactions without any are left out. */
+  readonly runs: readonly Run[];
   /** When the last whole transaction committed, null for a slice or an idle advance. */
   readonly commitTimeUs: bigint | null;
   /** Credit that its events hold. */
@@ -35,7 +41,7 @@ export class BatchBuilder {
   /** Batches that are full: the next ones are gathered while these are applied, so the credit is never held by one alone. */
   readonly #closed: Batch[] = [];
   #done: Change[] = [];
-  #doneXids: number[] = [];
+  #doneRuns: Run[] = [];
   #doneMessages = 0;
   #doneBytes = 0;
   #commitTimeUs: bigint | null = null;
@@ -107,13 +113,13 @@ export class BatchBuilder {
     const batch: Batch = {
       changes: this.#done,
       position: this.#position,
-      xids: this.#doneXids,
+      runs: this.#doneRuns,
       commitTimeUs: this.#commitTimeUs,
       messages: this.#doneMessages,
       bytes: this.#doneBytes,
     };
     this.#done = [];
-    this.#doneXids = [];
+    this.#doneRuns = [];
     this.#doneMessages = this.#doneBytes = 0;
     this.#commitTimeUs = null;
     this.#advanced = false;
@@ -128,7 +134,7 @@ export class BatchBuilder {
     const batch: Batch = {
       changes: open.changes,
       position: this.#position,
-      xids: open.changes.length > 0 ? [open.xid] : [],
+      runs: open.changes.length > 0 ? [{ xid: open.xid, changes: open.changes.length }] : [],
       commitTimeUs: null,
       messages: this.#openMessages,
       bytes: this.#openBytes,
@@ -158,7 +164,7 @@ export class BatchBuilder {
       return;
     }
     open.touched = true;
-    open.changes.push({ ...message, xid: open.xid });
+    open.changes.push(message);
   }
 
   #commit({ endLsn, commitLsn, commitTimeUs }: Extract<WalMessage, { kind: 'commit' }>): void {
@@ -170,7 +176,7 @@ export class BatchBuilder {
     if (open.skip === Infinity) return; // applied before
     invariant(open.skip === 0, 'a transaction that was applied in part came again with fewer changes', `${open.skip} are missing`);
     if (open.touched) {
-      this.#doneXids.push(open.xid);
+      this.#doneRuns.push({ xid: open.xid, changes: open.changes.length });
       this.#commitTimeUs = commitTimeUs;
     }
     this.#advance(endLsn);
