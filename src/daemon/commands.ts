@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { concatMap, exhaustMap, filter, from, fromEvent, merge, of, timer, type Observable } from 'rxjs';
+import { concatMap, defer, exhaustMap, filter, fromEvent, merge, of, timer, type Observable } from 'rxjs';
 import { cutover, type CutoverReceipt } from '../actions/cutover.ts';
 import type { SourceTable } from '../domain/table.ts';
 import type { Lsn } from '../domain/lsn.ts';
@@ -43,7 +43,7 @@ const POLL_MS = 1_000;
 export function commands$(options: CommandOptions): Observable<CommandEnd> {
   const { listener, migration } = options;
   const rung$ = fromEvent(listener, 'notification');
-  return from(listener.query('listen partitioner_command')).pipe(
+  return defer(() => listener.query('listen partitioner_command')).pipe(
     concatMap(() => merge(rung$, timer(0, POLL_MS))),
     exhaustMap(async () => {
       const [row] = await store(listener, 'store/take-command', [migration.id]);
