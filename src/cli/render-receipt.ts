@@ -1,18 +1,4 @@
-/** The parts of a cutover's receipt that are shown to a person; all of it is in the JSON and in the history. */
-interface Receipt {
-  readonly source: string;
-  readonly retired: string;
-  readonly attempts: number;
-  readonly lockWaitMs: number;
-  readonly lockHeldMs: number;
-  readonly readsBlockedMs: number;
-  readonly fenceLsn: string;
-  readonly rowsCompared: number;
-  readonly differences: number;
-  readonly sequences?: readonly { readonly name: string; readonly lastValue: unknown }[];
-  readonly objects?: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
-  readonly committedAt: string;
-}
+import type { CutoverReceipt } from '../actions/cutover.ts';
 
 /** The receipt as a person reads it. */
 export function renderReceipt(receipt: unknown): string {
@@ -29,7 +15,7 @@ export function renderReceipt(receipt: unknown): string {
     sequences,
     objects,
     committedAt,
-  } = receipt as Receipt;
+  } = receipt as CutoverReceipt;
   return [
     `${source} is partitioned since ${committedAt}.`,
     `  the old table is ${retired}`,

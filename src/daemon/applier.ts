@@ -65,8 +65,11 @@ export class Applier {
         session.layout = planRowLayout(plan, session.baseTypes, relation);
       },
     );
-    this.events$ = merge(replication.events$, this.#wake$.pipe(map(() => [])), interval(TICK_MS).pipe(map(() => []))).pipe(
+    // The source is cut, not the work: what is being applied when stop() is called is applied to its end.
+    const gathered$ = merge(replication.events$, this.#wake$.pipe(map(() => [])), interval(TICK_MS).pipe(map(() => []))).pipe(
       takeUntil(this.#stop$),
+    );
+    this.events$ = gathered$.pipe(
       gatherMap(
         (events) => {
           for (const event of events) this.#builder.push(event);

@@ -10,23 +10,10 @@ import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { toMigratorError, withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
-import type { PlanOptions } from '../plan/options.ts';
 import { changed } from '../plan/row-layout.ts';
+import type { DaemonOptions } from './options.ts';
 import { decideRetry } from './retry.ts';
 import { runMigration } from './run-migration.ts';
-
-export interface DaemonOptions {
-  readonly settings: ConnectionSettings;
-  /** As the user wrote it. */
-  readonly table: string;
-  readonly plan: PlanOptions;
-  /** Copy streams at a time, and as many index builders. */
-  readonly jobs: number;
-  readonly http: { readonly host: string; readonly port: number } | null;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
-  readonly onProgress?: (line: string) => void;
-}
 
 const STANDBY_RETRY_MS = 1_000;
 const RESTART_MS = { first: 500, most: 30_000 };
@@ -39,19 +26,20 @@ const RESTART_MS = { first: 500, most: 30_000 };
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { settings, signal, log } = options;
+  const isStopped = (): boolean => signal.aborted;
   let pause = RESTART_MS.first;
-  while (!signal.aborted) {
-    let progressed = false;
+  while (!isStopped()) {
+    const progress = { made: false };
     try {
       await withClient(settings, { applicationName: 'partitioner daemon' }, (control) =>
-        serve(options, control, () => (progressed = true)),
+        serve(options, control, () => (progress.made = true)),
       );
       return;
     } catch (error) {
-      if (signal.aborted && isAbort(error)) return;
+      if (isStopped() && isAbort(error)) return;
       const failure = toMigratorError(error, 'the daemon');
       if (decideRetry(error) !== 'timed') throw failure;
-      if (progressed) pause = RESTART_MS.first;
+      if (progress.made) pause = RESTART_MS.first;
       log.warn(
         { code: failure.code, err: failure.message, detail: failure.detail, retryMs: pause },
         'connection lost or refused, starting again from what is committed',

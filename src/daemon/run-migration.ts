@@ -34,7 +34,7 @@ import { openReplication } from '../streams/replication.ts';
 import { Applier, type AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
 import { commands$, type CommandEnd } from './commands.ts';
-import type { DaemonOptions } from './daemon.ts';
+import type { DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';

@@ -1,5 +1,4 @@
-import { BehaviorSubject, filter, firstValueFrom, merge, NEVER, fromEvent, type Observable } from 'rxjs';
-import { map } from 'rxjs/operators';
+import { BehaviorSubject, filter, firstValueFrom, fromEvent, map, merge, NEVER, type Observable } from 'rxjs';
 
 /** What the parts of one running daemon tell each other. */
 export interface SharedState {
@@ -16,7 +15,7 @@ export function createSharedState(paused: boolean): SharedState {
 
 /** Resolves when the backfill is not paused; rejects with the signal's reason. */
 export async function untilUnpaused({ paused$ }: SharedState, signal: AbortSignal): Promise<void> {
-  await firstValueFrom(merge(paused$.pipe(filter((paused) => !paused)), aborted$(signal)));
+  await firstValueFrom(merge(paused$.pipe(filter((paused) => !paused)), aborted$(signal)), { defaultValue: undefined });
   signal.throwIfAborted();
 }
 

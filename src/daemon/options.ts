@@ -1,0 +1,17 @@
+import type { Logger } from 'pino';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import type { PlanOptions } from '../plan/options.ts';
+
+/** What a sync daemon is started with. */
+export interface DaemonOptions {
+  readonly settings: ConnectionSettings;
+  /** As the user wrote it. */
+  readonly table: string;
+  readonly plan: PlanOptions;
+  /** Copy streams at a time, and as many index builders. */
+  readonly jobs: number;
+  readonly http: { readonly host: string; readonly port: number } | null;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly onProgress?: (line: string) => void;
+}
