@@ -1,0 +1,75 @@
+import pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import { Pool } from '../../src/daemon/pool.ts';
+import { decideRetry } from '../../src/daemon/retry.ts';
+import { MigratorError } from '../../src/errors.ts';
+import { decidePhase } from '../../src/migration/phase.ts';
+
+function postgresError(code: string): Error {
+  return Object.assign(new pg.DatabaseError('a message', 0, 'error'), { code });
+}
+
+describe('decideRetry', () => {
+  test.each([
+    [postgresError('57P01'), 'timed'], // admin_shutdown
+    [postgresError('08006'), 'timed'], // connection_failure
+    [postgresError('40001'), 'timed'], // serialization_failure
+    [postgresError('53100'), 'timed'], // disk_full
+    [postgresError('42501'), 'manual'], // insufficient_privilege
+    [postgresError('42P01'), 'manual'], // undefined_table
+    [new Error('Connection terminated unexpectedly'), 'timed'],
+    [new TypeError('x is not a function'), 'never'],
+    [new MigratorError('SLOT_LOST', 'lost'), 'never'],
+    [new MigratorError('SOURCE_CHANGED', 'changed'), 'never'],
+    [new MigratorError('POSTGRES', 'wrapped', { cause: postgresError('42501') }), 'manual'],
+    [new MigratorError('POSTGRES', 'wrapped', { cause: new TypeError('a defect') }), 'never'],
+  ] as const)('%s: %s', (error, retry) => {
+    expect(decideRetry(error)).toBe(retry);
+  });
+});
+
+describe('decidePhase', () => {
+  const facts = { units: { live: 3, total: 3 }, repairKeys: 0, lagBytes: 10, lagSeconds: 0, maxLagBytes: 100, maxLagSeconds: 5 };
+  test.each([
+    [{}, 'ready'],
+    [{ units: { live: 2, total: 3 } }, 'backfill'],
+    [{ repairKeys: 1 }, 'catchup'],
+    [{ lagBytes: 101 }, 'catchup'],
+    [{ lagSeconds: 6 }, 'catchup'],
+  ])('%j: %s', (changes, phase) => {
+    expect(decidePhase({ ...facts, ...changes })).toBe(phase);
+  });
+});
+
+describe('Pool', () => {
+  test('lends no more than its size, in order, and not again what failed', async () => {
+    let made = 0;
+    const disposed: number[] = [];
+    const pool = new Pool<number>({
+      size: 2,
+      make: () => Promise.resolve(++made),
+      dispose: (resource) => {
+        disposed.push(resource);
+        return Promise.resolve();
+      },
+    });
+    let running = 0;
+    let most = 0;
+    const order: number[] = [];
+    await Promise.all(
+      [1, 2, 3, 4, 5].map((number) =>
+        pool.use(async () => {
+          order.push(number);
+          most = Math.max(most, ++running);
+          await new Promise((resolve) => setImmediate(resolve));
+          running--;
+        }),
+      ),
+    );
+    expect([most, made, order]).toEqual([2, 2, [1, 2, 3, 4, 5]]);
+    await expect(pool.use(() => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+    expect(disposed).toHaveLength(1);
+    await pool.close();
+    expect(disposed).toHaveLength(2);
+  });
+});
