@@ -11,6 +11,7 @@ import { connect, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { fetchPosition, listLeaves, listUnits, store, type Position } from '../pg/control-store.ts';
 import { copyOutRows } from '../pg/copy.ts';
+import { createStageBuffers, type StageBuffers } from './stage-buffers.ts';
 import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
@@ -34,6 +35,7 @@ export interface ApplierSession {
   readonly keyCanons: readonly KeyCanon[];
   /** The server's own encoding: values pass through in it. */
   readonly clientEncoding: string;
+  readonly buffers: StageBuffers;
   readonly sql: ApplySql;
   readonly resync: ResyncSql;
   layout: RowLayout | null;
@@ -82,6 +84,7 @@ export async function openApplierSession(
       baseTypes,
       keyCanons: plan.key.map((i) => keyCanon(baseTypes[i]!, plan.columns[i]!.wire)),
       clientEncoding,
+      buffers: createStageBuffers(),
       sql,
       resync,
       layout: null,

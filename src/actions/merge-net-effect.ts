@@ -1,4 +1,4 @@
-import { CopyBuffer } from '../domain/copy-row.ts';
+import type { CopyBuffer } from '../domain/copy-row.ts';
 import { keyFieldsOf, type KeyTuple, type NetEffect, type NetRow } from '../domain/net-effect.ts';
 import { canonicalKey, type CanonicalKey } from '../domain/row-key.ts';
 import { invariant } from '../errors.ts';
@@ -38,7 +38,10 @@ interface Stage {
 
 /** Sorts a net effect into what is deleted, updated and inserted in the live leaves. */
 function stageNet(session: ApplierSession, net: NetEffect, isLive: (value: bigint) => boolean): Stage {
-  const stage: Stage = { buffer: new CopyBuffer(), rows: [], updates: new Map(), gone: new CopyBuffer(), deletes: 0, inserts: [] };
+  const { stage: buffer, gone } = session.buffers;
+  buffer.clear();
+  gone.clear();
+  const stage: Stage = { buffer, rows: [], updates: new Map(), gone, deletes: 0, inserts: [] };
   for (const holder of net.gone.values()) stageGone(session, stage, holder);
   for (const row of net.rows.values()) {
     const live = isLive(row.partitionValue);
@@ -106,9 +109,13 @@ export const mergeDirect: Merge = async (session, net, isLive, allLive) => {
 };
 
 /** Copies new rows straight into the live leaves. */
-export async function copyTuples({ client, sql, layout }: ApplierSession, rows: readonly { readonly tuple: Buffer }[]): Promise<void> {
+export async function copyTuples(
+  { client, sql, layout, buffers }: ApplierSession,
+  rows: readonly { readonly tuple: Buffer }[],
+): Promise<void> {
   if (rows.length === 0) return;
-  const buffer = new CopyBuffer(1 << 20);
+  const buffer = buffers.rows;
+  buffer.clear();
   for (const { tuple } of rows) buffer.appendTuple(tuple, layout!.positions);
   const copied = await copyIn(client, sql.copyTarget, buffer.take());
   invariant(copied === rows.length, 'an insert of the change stream was not written', `${copied} of ${rows.length}`);
@@ -234,7 +241,8 @@ export async function addRepairKeys(session: ApplierSession, keys: ReadonlyMap<C
 
 async function stageKeys(session: ApplierSession, keys: ReadonlyMap<CanonicalKey, KeyTuple>): Promise<void> {
   const { keyPositions } = session.layout!;
-  const buffer = new CopyBuffer();
+  const buffer = session.buffers.rows;
+  buffer.clear();
   for (const holder of keys.values()) {
     buffer.beginRow(keyPositions.length);
     buffer.appendSent(holder, keyPositions);

@@ -7,12 +7,12 @@ import { settleSwitched } from '../actions/forget-migration.ts';
 import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
-import { toMigratorError, withClient, type Client } from '../pg/client.ts';
+import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { changed } from '../plan/row-layout.ts';
 import type { DaemonOptions } from './options.ts';
-import { decideRetry } from './retry.ts';
+import { decideRetry, explainError } from './retry.ts';
 import { runMigration } from './run-migration.ts';
 
 const STANDBY_RETRY_MS = 1_000;
@@ -37,7 +37,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       return;
     } catch (error) {
       if (isStopped() && isAbort(error)) return;
-      const failure = toMigratorError(error, 'the daemon');
+      const failure = explainError(error);
       if (decideRetry(error) !== 'timed') throw failure;
       if (progress.made) pause = RESTART_MS.first;
       log.warn(
@@ -76,7 +76,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     }
     await work(options, control, migration, beat, onCommitted);
   } catch (error) {
-    const failure = toMigratorError(error, 'the daemon');
+    const failure = explainError(error);
     if (!signal.aborted && decideRetry(error) === 'never') await recordFailure(settings, id, failure, log);
     throw error;
   } finally {

@@ -1,5 +1,5 @@
 import { ERROR_CODES, MigratorError } from '../errors.ts';
-import { sqlState } from '../pg/client.ts';
+import { sqlState, toMigratorError } from '../pg/client.ts';
 
 /**
  * Classes and codes of SQLSTATE that pass by themselves: connections, resources, shutdowns, conflicts, locks.
@@ -12,6 +12,18 @@ const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError];
 
 /** `timed` starts the daemon's work again, `manual` ends it so that the same command can go on, `never` fails the migration. */
 export type Retry = 'timed' | 'manual' | 'never';
+
+/** The error as one of ours: a programming error is a DEFECT, whatever it was doing. */
+export function explainError(error: unknown): MigratorError {
+  if (!(error instanceof MigratorError) && decideRetry(error) === 'never') {
+    return new MigratorError('DEFECT', error instanceof Error ? `${error.name}: ${error.message}` : String(error), {
+      detail: error instanceof Error ? error.stack : undefined,
+      hint: 'This is a defect: keep partitioner.history and the log, and report it.',
+      cause: error,
+    });
+  }
+  return toMigratorError(error, 'the daemon');
+}
 
 /** What to do about an error of the running daemon; by SQLSTATE and code, never by its words. */
 export function decideRetry(error: unknown): Retry {

@@ -111,13 +111,15 @@ export class CopyBuffer {
     }
   }
 
-  /** Ends the COPY and hands the bytes over; the buffer is empty afterwards, as if new. */
+  /** Ends the COPY. The bytes are a view: they hold until clear(). */
   take(): Buffer {
     this.#reserve(2);
-    const data = this.#data.subarray(0, this.#data.writeInt16BE(-1, this.#size));
-    this.#data = Buffer.allocUnsafeSlow(HEADER.length);
-    this.#size = HEADER.copy(this.#data);
-    return data;
+    return this.#data.subarray(0, this.#data.writeInt16BE(-1, this.#size));
+  }
+
+  /** Begins anew in the same memory: a batch after the other in fresh buffers would outrun the collector. */
+  clear(): void {
+    this.#size = HEADER.length;
   }
 
   #int32(value: number): void {

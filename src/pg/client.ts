@@ -33,6 +33,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
 
 async function open(settings: ConnectionSettings, applicationName: string): Promise<Client> {
   const { clientConfig } = settings;
+  const isTlsTried = clientConfig.ssl !== false;
   const client = new pg.Client({
     keepAlive: true,
     keepAliveInitialDelayMillis: 30_000,
@@ -45,7 +46,7 @@ async function open(settings: ConnectionSettings, applicationName: string): Prom
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    if (settings.tlsOptional === true && clientConfig.ssl !== false && error instanceof Error && error.message === NO_TLS) {
+    if (settings.tlsOptional === true && isTlsTried && error instanceof Error && error.message === NO_TLS) {
       clientConfig.ssl = false; // sslmode=prefer: the server's answer holds for every later session, the replication's too
       return open(settings, applicationName);
     }
