@@ -80,6 +80,8 @@ await withServer(async (server) => {
     // What the tool wrote is in the WAL of the subscription's database: it is read past before the next measurement.
     await source.query(insertSpread(SOURCE, '-10::bigint - $1', '-10::bigint - $1'), [number]);
     await timeSubscription(source, subscriber, -10 - number);
+    // The same for the tool, which reads its own writes too.
+    await timeDaemon(source, server.url('bench'), ready.target, ready.slot!.name, -10 - number);
     results[phase.name] = {
       builtIn: { seconds: round(builtIn), perSecond: Math.round(phase.count / builtIn) },
       ours: { seconds: round(ours), perSecond: Math.round(phase.count / ours) },

@@ -43,8 +43,8 @@ import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
  * Credit of the stream: what may be received and not yet applied. A batch holds about a third of the bytes, so that the next one is
  * received and decoded while it is applied. A message costs 256 bytes beside its own: the bytes run out before the messages do.
  */
-const CREDIT = { messages: 50_000, bytes: 12 << 20 };
-const SLICE_BYTES = 4 << 20;
+const CREDIT = { messages: 65_000, bytes: 16 << 20 };
+const SLICE_BYTES = 5 << 20;
 /** An idle WAL is pushed this often while somebody waits for a position. */
 const PUSH_MS = 50;
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
