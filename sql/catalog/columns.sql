@@ -26,8 +26,12 @@ wire as (
   select
     p.attnum,
     bool_and(p.is_inside or (t.typsend <> 0 and t.typreceive <> 0)) as has_binary,
-    -- A type that can be sent and not received would come in a form that cannot be stored.
-    bool_and(case when p.is_inside then t.typsend <> 0 and t.typreceive <> 0 else t.typsend = 0 or t.typreceive <> 0 end) as allows_binary
+    -- A type that can be sent and not received would come in a form that cannot be stored. An empty tsquery, int2vector or
+    -- oidvector is sent in a form that PostgreSQL itself refuses to receive.
+    bool_and(
+      case when p.is_inside then t.typsend <> 0 and t.typreceive <> 0 else t.typsend = 0 or t.typreceive <> 0 end
+      and t.oid not in ('tsquery'::regtype, 'int2vector'::regtype, 'oidvector'::regtype)
+    ) as allows_binary
   from part p
   join pg_type t on t.oid = p.type
   group by p.attnum
