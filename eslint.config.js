@@ -18,6 +18,8 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-confusing-void-expression': 'off', // `return done();` ends a void function early
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
+      // What was caught is passed on as it is: a waiter gets the error that ended the work, whatever was thrown.
+      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       // A type parameter that only names the rows of a query is how the driver's types are meant.
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
     },

@@ -68,5 +68,6 @@ export class MigratorError extends Error {
 
 /** Asserts an invariant, in production too: stops rather than write a wrong row. */
 export function invariant(holds: unknown, message: string, detail?: string): asserts holds {
-  if (!holds) throw new MigratorError('DEFECT', message, { detail, hint: 'This is a defect: keep partitioner.history and the log, and report it.' });
+  if (!holds)
+    throw new MigratorError('DEFECT', message, { detail, hint: 'This is a defect: keep partitioner.history and the log, and report it.' });
 }

@@ -1,6 +1,5 @@
-import type { LeafRange } from '../domain/leaf-map.ts';
-import { LeafMap } from '../domain/leaf-map.ts';
-import { infinityOf, keyLiteral, leafName, periodOf } from '../domain/partition-key.ts';
+import type { LeafMap, LeafRange } from '../domain/leaf-map.ts';
+import { infinityOf, leafName, periodOf } from '../domain/partition-key.ts';
 import { store } from '../pg/control-store.ts';
 import { planLeaf } from '../plan/leaf.ts';
 import type { ApplierSession } from './applier-session.ts';
@@ -36,11 +35,4 @@ export async function makeLiveLeaf(session: ApplierSession, leaf: LeafRange): Pr
     leaf.lower?.toString() ?? null,
     leaf.upper?.toString() ?? null,
   ]);
-}
-
-/** For messages: what a leaf holds, as SQL prints it. */
-export function describeBounds(session: ApplierSession, { lower, upper }: LeafRange): string {
-  const { kind } = session.plan.partitionKey;
-  const bound = (value: bigint | null, open: string): string => (value === null ? open : keyLiteral(kind, value));
-  return `from ${bound(lower, 'minvalue')} to ${bound(upper, 'maxvalue')}`;
 }

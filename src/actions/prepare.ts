@@ -163,12 +163,8 @@ async function createPublication(client: Client, publication: string, table: Sou
   const isGeneratedPublished = rows[0]!.version >= 180_000 && table.columns.some(({ generated }) => generated === 's');
   const options = ["publish = 'insert, update, delete, truncate'", ...(isGeneratedPublished ? ['publish_generated_columns = stored'] : [])];
   const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (${options.join(', ')})`;
-  await untilLocked(
-    client,
-    { text: sql, values: [] },
-    1_000,
-    hooks,
-    async () => 'a lock on the table (VACUUM or DDL holds it) to make the publication',
+  await untilLocked(client, { text: sql, values: [] }, 1_000, hooks, () =>
+    Promise.resolve('a lock on the table (VACUUM or DDL holds it) to make the publication'),
   );
 }
 

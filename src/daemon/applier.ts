@@ -103,7 +103,7 @@ export class Applier {
   /** Runs between two transactions of the stream, with nothing else running on the session. */
   between<T>(run: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#ended) return reject(this.#ended.error as Error);
+      if (this.#ended) return reject(this.#ended.error);
       this.#jobs.push({
         run: () => run().then(resolve),
         fail: reject,
@@ -124,7 +124,7 @@ export class Applier {
 
   /** Resolves when the applied position is at or past the LSN. The caller makes sure that the WAL goes that far. */
   passed(lsn: Lsn): Promise<void> {
-    if (this.#ended) return Promise.reject(this.#ended.error as Error);
+    if (this.#ended) return Promise.reject(this.#ended.error);
     if (this.position >= lsn) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiters.add({ lsn, resolve, reject });

@@ -94,7 +94,10 @@ function toMigration(row: Record<string, unknown>): Migration {
   };
 }
 
-export async function fetchPosition(client: Client, id: number): Promise<Position & { anomalies: number; base: { snapshot: string; lsn: Lsn } | null }> {
+export async function fetchPosition(
+  client: Client,
+  id: number,
+): Promise<Position & { anomalies: number; base: { snapshot: string; lsn: Lsn } | null }> {
   const [row] = await store(client, 'store/fetch-position', [id]);
   invariant(row, `migration ${id} has no applied position`);
   return {
@@ -194,4 +197,3 @@ export async function fetchSlot(client: Client, slotName: string): Promise<SlotR
     walStatus: row.wal_status as string,
   };
 }
-

@@ -89,11 +89,6 @@ export function planApplySql(plan: MigrationPlan, baseTypes: readonly string[]):
   };
 }
 
-/** The columns of the per-migration key tables: k0, k1, … */
-export function keyTableColumns(plan: MigrationPlan): readonly string[] {
-  return plan.key.map((_, k) => `k${k}`);
-}
-
 export function keyTable(kind: 'touched' | 'fence' | 'repair', id: number): QualifiedName {
   return { schema: 'partitioner', name: `${kind}_${id}` };
 }

@@ -59,7 +59,8 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
   const copied = columns.map((column) => quoteIdent(column.name)).join(', ');
   const keysOf = (alias: string): string => names.map((name, k) => `${alias}.${name} as k${k}`).join(', ');
   const on = (row: string, keys: string): string => names.map((name, k) => `${row}.${name} = ${keys}.k${k}`).join(' and ');
-  const wire = (alias: string): string => key.map((i, k) => (columns[i]!.wire === 'text' ? `${alias}.k${k}::text` : `${alias}.k${k}`)).join(', ');
+  const wire = (alias: string): string =>
+    key.map((i, k) => (columns[i]!.wire === 'text' ? `${alias}.k${k}::text` : `${alias}.k${k}`)).join(', ');
   const staged = key.map((i, k) => (columns[i]!.wire === 'text' ? `o${k}::${columns[i]!.type}` : `o${k}`)).join(', ');
   const within = (intervals: readonly KeyInterval[]): string => intervalPredicate(`s.${quoteIdent(partitionKey.name)}`, plan, intervals);
   return {
@@ -100,7 +101,11 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
 }
 
 /** `false` for no interval. Bounds are literals, so the planner can use the index on the partition key. */
-export function intervalPredicate(expression: string, { partitionKey: { kind } }: MigrationPlan, intervals: readonly KeyInterval[]): string {
+export function intervalPredicate(
+  expression: string,
+  { partitionKey: { kind } }: MigrationPlan,
+  intervals: readonly KeyInterval[],
+): string {
   const parts = intervals.map(({ lower, upper }) =>
     [
       ...(lower === null ? [] : [`${expression} >= ${keyLiteral(kind, lower)}`]),
@@ -116,7 +121,8 @@ export function joinIntervals(intervals: readonly KeyInterval[]): KeyInterval[] 
   const joined: KeyInterval[] = [];
   for (const interval of intervals) {
     const last = joined.at(-1);
-    if (last && last.upper !== null && last.upper === interval.lower) joined[joined.length - 1] = { lower: last.lower, upper: interval.upper };
+    if (last && last.upper !== null && last.upper === interval.lower)
+      joined[joined.length - 1] = { lower: last.lower, upper: interval.upper };
     else joined.push(interval);
   }
   return joined;

@@ -10,7 +10,11 @@ import type { MigrationPlan } from './migration-plan.ts';
  *
  * @param baseTypes of the planned columns, domains taken down.
  */
-export function planRowLayout(plan: MigrationPlan, baseTypes: readonly string[], relation: Extract<WalMessage, { kind: 'relation' }>): RowLayout {
+export function planRowLayout(
+  plan: MigrationPlan,
+  baseTypes: readonly string[],
+  relation: Extract<WalMessage, { kind: 'relation' }>,
+): RowLayout {
   const positions = plan.columns.map((column) => {
     const position = relation.columns.findIndex(({ name }) => name === column.name);
     if (position < 0) throw changed(plan, `column "${column.name}" is gone`);

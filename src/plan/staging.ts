@@ -28,11 +28,20 @@ export function planStaging(plan: MigrationPlan, id: number, leaves: readonly Le
 }
 
 /** Hands the leaves over from the staging parent to the target. */
-export function planUnstage(plan: MigrationPlan, id: number, leaves: readonly LeafRange[], attach: (leaf: LeafRange) => readonly DdlStep[]): DdlStep[] {
+export function planUnstage(
+  plan: MigrationPlan,
+  id: number,
+  leaves: readonly LeafRange[],
+  attach: (leaf: LeafRange) => readonly DdlStep[],
+): DdlStep[] {
   const staging = quoteName(stagingName(plan, id));
   return [
     ...leaves.flatMap((leaf) => [
-      { sql: `alter table ${staging} detach partition ${quoteName({ schema: plan.source.schema, name: leaf.name })}`, lock: 'none', why: 'the load is over' },
+      {
+        sql: `alter table ${staging} detach partition ${quoteName({ schema: plan.source.schema, name: leaf.name })}`,
+        lock: 'none',
+        why: 'the load is over',
+      },
       ...attach(leaf),
     ]),
     { sql: `drop table ${staging}`, lock: 'none', why: 'it routes no more' },

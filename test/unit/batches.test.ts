@@ -25,7 +25,12 @@ function streamOf(transactions: readonly Tx[]): ReplicationEvent[] {
 }
 
 function builderAt(position: Batch['position'], sliceBytes: number): BatchBuilder {
-  return new BatchBuilder(position, sliceBytes, (oid) => oid === OID, () => undefined);
+  return new BatchBuilder(
+    position,
+    sliceBytes,
+    (oid) => oid === OID,
+    () => undefined,
+  );
 }
 
 const START = { lsn: 0n as Lsn, partialLsn: null, partialChanges: 0 };
@@ -93,7 +98,12 @@ describe('BatchBuilder', () => {
   test('a stream that skips a transaction applied in part is a defect', () => {
     const builder = builderAt({ lsn: 0n, partialLsn: 100n, partialChanges: 2 }, 1_000);
     expect(() => {
-      builder.push(streamOf([{ xid: 1, changes: 0 }, { xid: 2, changes: 1 }])[2]!);
+      builder.push(
+        streamOf([
+          { xid: 1, changes: 0 },
+          { xid: 2, changes: 1 },
+        ])[2]!,
+      );
     }).toThrow(/applied in part/);
   });
 });

@@ -91,31 +91,35 @@ const operation = fc.record({
 describe('NetEffect', () => {
   test('leaves the table as the changes one by one do', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.string({ maxLength: 3 }))), fc.array(operation, { maxLength: 60 }), (before, operations) => {
-        const truth = new Map<number, Row>(before.map(([id, value]) => [id, { part: 0, value, toast: `t${value}` }]));
-        const target = new Map(truth);
-        const net = new NetEffect(LAYOUT, NO_RULES, true);
-        for (const { kind, id, to, part, value, toast } of operations) {
-          const row = truth.get(id);
-          if (!row) {
-            const fresh = { part, value, toast: toast ?? 'fresh' };
-            truth.set(id, fresh);
-            net.insert(tuple(id, fresh), 1n);
-          } else if (kind === 'delete') {
-            truth.delete(id);
-            net.delete(oldKey(id), 1n);
-          } else {
-            const next = kind === 'rekey' && !truth.has(to) ? to : id;
-            const changed = { part, value, toast: toast ?? row.toast };
-            truth.delete(id);
-            truth.set(next, changed);
-            net.update(next === id ? null : oldKey(id), tuple(next, changed, toast === undefined), 1n);
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.string({ maxLength: 3 }))),
+        fc.array(operation, { maxLength: 60 }),
+        (before, operations) => {
+          const truth = new Map<number, Row>(before.map(([id, value]) => [id, { part: 0, value, toast: `t${value}` }]));
+          const target = new Map(truth);
+          const net = new NetEffect(LAYOUT, NO_RULES, true);
+          for (const { kind, id, to, part, value, toast } of operations) {
+            const row = truth.get(id);
+            if (!row) {
+              const fresh = { part, value, toast: toast ?? 'fresh' };
+              truth.set(id, fresh);
+              net.insert(tuple(id, fresh), 1n);
+            } else if (kind === 'delete') {
+              truth.delete(id);
+              net.delete(oldKey(id), 1n);
+            } else {
+              const next = kind === 'rekey' && !truth.has(to) ? to : id;
+              const changed = { part, value, toast: toast ?? row.toast };
+              truth.delete(id);
+              truth.set(next, changed);
+              net.update(next === id ? null : oldKey(id), tuple(next, changed, toast === undefined), 1n);
+            }
           }
-        }
-        expect(net.anomalies).toBe(0);
-        execute(net, target);
-        expect([...target].sort()).toEqual([...truth].sort());
-      }),
+          expect(net.anomalies).toBe(0);
+          execute(net, target);
+          expect([...target].sort()).toEqual([...truth].sort());
+        },
+      ),
       { numRuns: 2_000 },
     );
   });
