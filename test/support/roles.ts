@@ -10,11 +10,11 @@ export interface TestRole {
 }
 
 /**
- * A role with the least that a migration needs: REPLICATION, LOGIN, CONNECT and CREATE on the database, and nothing through PUBLIC.
+ * A role with the least that a migration needs: REPLICATION, LOGIN, CONNECT, CREATE and TEMPORARY (which PUBLIC has, unless revoked) on the database.
  * The tables it is to migrate have to be given to it (`alter table … owner to`).
  */
 export async function createMigrator(database: TestDatabase): Promise<TestRole> {
-  return createRole(database, 'login replication', ['connect', 'create']);
+  return createRole(database, 'login replication', ['connect', 'create', 'temporary']);
 }
 
 /** A role with the given attributes and privileges on the database; dropped after the database. */
