@@ -73,10 +73,11 @@ export async function goLive(session: ApplierSession, unit: PlannedUnit, attach:
     await addHistory(client, migrationId, 'unit live', { unit: unit.unit });
     const live = new Set([...liveUnits(session), unit.unit]);
     const others = loadingUnits(session).filter((other) => other !== unit.unit);
-    const resynced = await resyncLive(session, at, live, others);
+    const keys = taken.rowCount ?? 0;
+    const resynced = keys === 0 ? nothingResynced(session, at) : await resyncLive(session, at, live, others);
     const { rows } = await client.query<{ keys: number }>(resync.countTouched, [unit.unit, 1]);
     invariant(rows[0]!.keys === 0, `unit ${unit.unit} goes live while keys are touched`);
-    return { ...resynced, keys: taken.rowCount ?? 0 };
+    return { ...resynced, keys };
   });
   if (outcome.type !== 'done') return outcome;
   session.units.set(unit.unit, 'live');
@@ -104,6 +105,11 @@ interface Resynced {
   readonly lsn: Lsn;
   readonly leaves: LeafMap;
   readonly made: readonly LeafRange[];
+}
+
+/** No key was touched any more: the statements over all live leaves would plan for nothing, while the stream waits. */
+function nothingResynced(session: ApplierSession, { snapshot, walLsn }: SettledPosition): Resynced {
+  return { fenced: [], snapshot, lsn: walLsn, leaves: session.leaves, made: [] };
 }
 
 /** Puts the job's keys into the state of the transaction's snapshot in every live leaf, fences them, and touches them where units load. */

@@ -49,7 +49,8 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
     abandon: abandonCopier,
   });
   const finishers = new Pool<Client>({ size: jobs, make: () => openFinisher(settings), dispose: close, abandon });
-  const copying = new Pool<null>({ size: jobs, make: () => Promise.resolve(null), dispose: () => Promise.resolve() });
+  // One unit more than there are copiers is loading, so that none of them waits for a unit to begin.
+  const copying = new Pool<null>({ size: jobs + 1, make: () => Promise.resolve(null), dispose: () => Promise.resolve() });
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   signal.addEventListener('abort', () => {
