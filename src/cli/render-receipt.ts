@@ -21,8 +21,8 @@ export function renderReceipt(receipt: unknown): string {
     `  the old table is ${retired}`,
     `  attempt ${attempts}: waited ${ms(lockWaitMs)} for the lock, held it ${ms(lockHeldMs)}, reads blocked for ${ms(readsBlockedMs)}`,
     `  fence ${fenceLsn}, ${rowsCompared} rows compared, ${differences} differences`,
-    ...(sequences ?? []).map(({ name, lastValue }) => `  sequence ${name} goes on after ${String(lastValue)}`),
-    ...(objects ?? []).map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),
+    ...sequences.map(({ name, lastValue }) => `  sequence ${name} goes on after ${String(lastValue)}`),
+    ...objects.map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),
     `Next: partitioner finish ${source} removes what the migration leaves behind; --drop-retired drops the old table too.`,
   ].join('\n');
 }

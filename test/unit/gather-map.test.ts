@@ -4,11 +4,11 @@ import { gatherMap } from '../../src/streams/gather-map.ts';
 
 describe('gatherMap', () => {
   test('gathers what arrives while work runs, and ends after the last of it', async () => {
-    const source = new Subject<number>();
+    const source$ = new Subject<number>();
     const gathered: number[] = [];
     const releases: (() => void)[] = [];
     const results = lastValueFrom(
-      source.pipe(
+      source$.pipe(
         gatherMap(
           (value) => gathered.push(value),
           async () => {
@@ -20,11 +20,12 @@ describe('gatherMap', () => {
         ),
         toArray(),
       ),
+      { defaultValue: [] },
     );
-    source.next(1);
-    source.next(2);
-    source.next(3);
-    source.complete();
+    source$.next(1);
+    source$.next(2);
+    source$.next(3);
+    source$.complete();
     while (releases.length > 0) {
       releases.shift()!();
       await new Promise((resolve) => setImmediate(resolve));
@@ -34,9 +35,9 @@ describe('gatherMap', () => {
 
   test('an error of the gatherer or of the work is the stream’s', async () => {
     const failing = (gather: () => void, work: () => Promise<false>): Promise<unknown> => {
-      const source = new Subject<number>();
-      const result = lastValueFrom(source.pipe(gatherMap(gather, work)), { defaultValue: undefined });
-      source.next(1);
+      const source$ = new Subject<number>();
+      const result = lastValueFrom(source$.pipe(gatherMap(gather, work)), { defaultValue: undefined });
+      source$.next(1);
       return result;
     };
     await expect(
