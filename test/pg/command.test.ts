@@ -33,7 +33,11 @@ async function take(daemon: Client, id: number): Promise<{ command: string; verb
   for (;;) {
     const { rows } = await daemon.query<{ command: string; verb: string; arguments: unknown }>(sql, [id]);
     if (rows[0]) return rows[0];
-    await new Promise((resolve) => daemon.once('notification', resolve));
+    // A notification that comes with the answer above is gone before anybody listens: so ask again soon, as the daemon does.
+    await new Promise((resolve) => {
+      daemon.once('notification', resolve);
+      setTimeout(resolve, 100);
+    });
   }
 }
 
