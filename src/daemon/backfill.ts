@@ -24,8 +24,8 @@ export interface BackfillOptions {
   readonly clientEncoding: string;
   /** A session for the bookkeeping, one statement at a time. */
   readonly desk: Pool<Client>;
-  /** Resolves when the backfill is not paused. */
-  readonly unpaused: () => Promise<void>;
+  /** Resolves when the backfill is not paused, rejects when the signal aborts. */
+  readonly unpaused: (signal: AbortSignal) => Promise<void>;
   /** Resolves when the applied position is at or past the LSN; pushes the WAL when it is idle. */
   readonly passed: (lsn: Lsn) => Promise<void>;
   readonly onCopied: (rows: number, bytes: number) => void;
@@ -54,8 +54,8 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   signal.addEventListener('abort', () => {
-    copiers.abandon();
-    finishers.abandon(); // an index build of an hour must not hold up a stop: what it made is found or made again
+    copiers.abandon(signal.reason);
+    finishers.abandon(signal.reason); // an index build of an hour must not hold up a stop: what it made is found or made again
   });
   try {
     const units = (await desk.use((client) => listUnits(client, migration.id))).filter(({ state }) => state !== 'live');
@@ -92,7 +92,7 @@ async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pool
     planned.kind === 'table' ? stagingName(migration.plan, migration.id) : { schema: migration.plan.source.schema, name: leaves[0]!.name };
   if (stored.step === 'chunks' || stored.step === 'purge') {
     await pools.copying.use(async () => {
-      await options.unpaused();
+      await options.unpaused(signal);
       signal.throwIfAborted();
       if (stored.state === 'pending') await beginLoading(options, stored.unit);
       await copyChunks(options, planned, leaves, into, pools.copiers);
@@ -150,7 +150,7 @@ async function copyChunk(
   load: (copier: Copier) => ReturnType<typeof loadChunk>,
 ): Promise<void> {
   for (;;) {
-    await unpaused();
+    await unpaused(signal);
     signal.throwIfAborted();
     const outcome = await load(copier);
     if (outcome.type === 'copied') onCopied(outcome.rows, outcome.bytes);

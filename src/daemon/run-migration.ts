@@ -94,7 +94,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
         jobs: options.jobs,
         clientEncoding: session.clientEncoding,
         desk,
-        unpaused: () => untilUnpaused(state, stop),
+        unpaused: (until) => untilUnpaused(state, until),
         passed,
         onCopied: (rows) => {
           options.onCommitted();

@@ -72,4 +72,32 @@ describe('Pool', () => {
     await pool.close();
     expect(disposed).toHaveLength(2);
   });
+
+  test('abandoned, it makes nothing more for those who wait, and closes when the last one is back', async () => {
+    let made = 0;
+    let disposed = 0;
+    const cut: (() => void)[] = [];
+    const pool = new Pool<number>({
+      size: 2,
+      make: () => Promise.resolve(++made),
+      dispose: async () => {
+        disposed++;
+        return Promise.resolve();
+      },
+      abandon: () => {
+        for (const each of cut.splice(0)) each();
+      },
+    });
+    const users = Array.from({ length: 100 }, () =>
+      pool.use(() => new Promise<void>((_, reject) => cut.push(() => setImmediate(reject, new Error('cut off'))))),
+    );
+    const outcomes = Promise.allSettled(users);
+    await new Promise((resolve) => setImmediate(resolve));
+    pool.abandon(new Error('over'));
+    await pool.close();
+    expect([made, disposed]).toEqual([2, 2]);
+    const reasons = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as Error).message : 'no error'));
+    expect(reasons).toEqual(['cut off', 'cut off', ...Array.from({ length: 98 }, () => 'over')]);
+    await expect(pool.use(() => Promise.resolve())).rejects.toThrow('over');
+  });
 });
