@@ -56,7 +56,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const transaction: fc.Arbitrary<Transaction> = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 8 }),
-  end: fc.oneof({ weight: 8, arbitrary: fc.constant('commit' as const) }, { weight: 1, arbitrary: fc.constant('rollback' as const) }, { weight: 1, arbitrary: fc.constant('prepare' as const) }),
+  end: fc.oneof(
+    { weight: 8, arbitrary: fc.constant('commit' as const) },
+    { weight: 1, arbitrary: fc.constant('rollback' as const) },
+    { weight: 1, arbitrary: fc.constant('prepare' as const) },
+  ),
 });
 
 export const history: fc.Arbitrary<History> = fc.record({
@@ -70,7 +74,14 @@ export const history: fc.Arbitrary<History> = fc.record({
   events: fc.array(
     fc.record({
       afterMs: fc.integer({ min: 10, max: 600 }),
-      kind: fc.constantFrom('restart' as const, 'disconnect' as const, 'disconnect' as const, 'truncate' as const, 'pause' as const, 'vacuum' as const),
+      kind: fc.constantFrom(
+        'restart' as const,
+        'disconnect' as const,
+        'disconnect' as const,
+        'truncate' as const,
+        'pause' as const,
+        'vacuum' as const,
+      ),
     }),
     { maxLength: 4 },
   ),
