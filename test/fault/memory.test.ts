@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createDatabase } from '../support/database.ts';
 import { holds, until, untilPhase } from '../support/daemon.ts';
 import { createEvents, EVENTS, endProcess, switchAndCompare } from '../support/events-table.ts';
-import { startPartitioner } from '../support/partitioner.ts';
+import { buildPackage, startPartitioner } from '../support/partitioner.ts';
 
 const ROWS = 300_000;
 
@@ -11,7 +11,7 @@ test.skipIf(process.platform !== 'linux')('one transaction of 300,000 rows of 30
   await using database = await createDatabase();
   const control = await database.client();
   await createEvents(control, 10_000);
-  const daemon = startPartitioner(['start', ...EVENTS], { DATABASE_URL: database.url });
+  const daemon = startPartitioner(['start', ...EVENTS], { DATABASE_URL: database.url }, await buildPackage());
   try {
     await untilPhase(control, 'ready');
     const begun = Date.now();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { sqlState, type Client } from '../../src/pg/client.ts';
+import type { Client } from '../../src/pg/client.ts';
 import type { TestDatabase } from './database.ts';
 import { command, untilPhase } from './daemon.ts';
 import { differingRows } from './oracle.ts';
@@ -96,9 +96,4 @@ export async function switchAndCompare(control: Client): Promise<void> {
 export async function endProcess(daemon: Running): Promise<void> {
   daemon.signal('SIGKILL');
   await daemon.ended;
-}
-
-/** Whether the server has ended the session that a statement was for. */
-export function isTerminated(error: unknown): boolean {
-  return sqlState(error) === '57P01';
 }

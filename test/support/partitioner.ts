@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { promisify } from 'node:util';
 
 export interface Run {
   readonly code: number | null;
@@ -15,9 +16,21 @@ export interface Running {
   signal(name: NodeJS.Signals): void;
 }
 
+const SOURCES = ['--import', 'tsx', 'src/cli/main.ts'];
+
+/** Builds the package as it is published; what it returns is for `startPartitioner`. The sources run with a compiler beside them, which takes memory of its own. */
+export async function buildPackage(): Promise<readonly string[]> {
+  await promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
+  return ['dist/cli/main.js'];
+}
+
 /** Starts `partitioner …`; without variables of the developer's own, which would point at a server of his. */
-export function startPartitioner(args: readonly string[], env: Readonly<Record<string, string>>): Running {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
+export function startPartitioner(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  program: readonly string[] = SOURCES,
+): Running {
+  const child = spawn(process.execPath, [...program, ...args], {
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
