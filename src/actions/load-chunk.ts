@@ -17,15 +17,18 @@ export interface Copier {
 }
 
 export async function openCopier(settings: ConnectionSettings, clientEncoding: string): Promise<Copier> {
-  const reader = await connect(settings, { applicationName: 'partitioner reader' });
+  const sessions: Client[] = [];
   try {
-    const writer = await connect(settings, { applicationName: 'partitioner writer' });
-    // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
-    for (const client of [reader, writer])
+    const open = async (applicationName: string): Promise<Client> => {
+      const client = await connect(settings, { applicationName });
+      sessions.push(client);
+      // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
       await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0`);
-    return { reader, writer };
+      return client;
+    };
+    return { reader: await open('partitioner reader'), writer: await open('partitioner writer') };
   } catch (error) {
-    await close(reader);
+    await Promise.all(sessions.map(close));
     throw error;
   }
 }

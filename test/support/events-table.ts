@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { isDaemonAlive } from '../../src/actions/command.ts';
 import type { Client } from '../../src/pg/client.ts';
 import type { TestDatabase } from './database.ts';
-import { command, untilPhase } from './daemon.ts';
+import { command, until, untilPhase } from './daemon.ts';
 import { differingRows } from './oracle.ts';
 import type { Running } from './partitioner.ts';
 
@@ -84,6 +85,8 @@ function days(): string {
 /** Waits for ready, switches over, and compares every row of the two tables. */
 export async function switchAndCompare(control: Client): Promise<void> {
   const { id, retired_name: retired } = await untilPhase(control, 'ready', 120_000);
+  // The phase may be what a daemon wrote that was killed; the one that follows takes the command once it has its lock.
+  await until(control, 'a daemon that takes commands', () => isDaemonAlive(control, id));
   await command(control, id, 'cutover', { lockTimeoutMs: 500, maxLockHoldMs: 5_000, attempts: 60 });
   expect(await differingRows(control, { schema: 'app', name: 'events' }, { schema: 'app', name: retired })).toEqual([]);
   const { rows } = await control.query<{ anomalies: string; kind: string }>(
