@@ -32,6 +32,7 @@ import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, 
 import { decideSpace } from '../plan/preflight/size.ts';
 import { decideFreezeAge, type TableFacts } from '../plan/preflight/table-kind.ts';
 import { attempt, read, type CheckRun } from './check-run.ts';
+import { checkStatements } from './check-statements.ts';
 
 /** What the checks of the table go by. */
 export interface SourceContext {
@@ -140,6 +141,10 @@ async function checkLeaves(
   const ends = { ...computeEnds(kind, range), now: fromMoment(kind, await fetchNow(client)) };
   const leaves = estimateLeaves(kind, partitioning, ends, options.premake);
   findings.push(decideLeafCount(leaves, range, table), decideLockTable(server, leaves, table.indexes.length));
+  if (!server.inRecovery) {
+    const centre = ends.now ?? ends.max ?? 0n;
+    findings.push(...(await checkStatements(client, table, { name: options.range, kind, step: partitioning.step, centre })));
+  }
   if (migration !== null) return;
   if (leaves > MAX_LEAVES) {
     findings.push(unread('names-free', name, 'there are too many leaves'));

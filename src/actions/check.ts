@@ -36,7 +36,8 @@ export type { Finding } from '../plan/preflight/finding.ts';
 
 /**
  * Looks at server, role and table and says what is in the way, each with what mends it. Changes nothing: it reads in read-only
- * transactions; beside them it opens a replication connection and closes it again.
+ * transactions; beside them it opens a replication connection and closes it again, and plans the statements that the server has
+ * seen on a temporary table, in a transaction that is rolled back.
  */
 export async function checkTable(
   client: Client,

@@ -164,6 +164,12 @@ export const TABLE_CHECKS = {
     why: 'Both tables stand side by side until the retired one is dropped, and the backfill writes WAL. Free disk space cannot be seen from SQL.',
     fix: 'Compare with the free space of the data and WAL volumes.',
   },
+  statements: {
+    worst: 'warning',
+    title: 'the statements that run on it fit a partitioned table',
+    why: 'A statement that says nothing of the partition column is run on every leaf; ON CONFLICT on columns that are no longer unique by themselves fails; ONLY finds nothing. Each statement that pg_stat_statements has seen on the table is planned (never run) on an empty partitioned copy of it, in a transaction that is rolled back. Statements that reach the table through a view or a function are not seen.',
+    fix: 'Change the statement before the cutover, as the finding says.',
+  },
   migration: {
     worst: 'warning',
     title: 'no migration of it is open, or start can resume it',
