@@ -9,11 +9,12 @@ select current_setting('server_version_num')::int as version_num,
                        'idle_replication_slot_timeout', 'max_locks_per_transaction', 'max_connections', 'max_prepared_transactions',
                        'autovacuum_max_workers', 'autovacuum_worker_slots', 'max_worker_processes', 'superuser_reserved_connections',
                        'reserved_connections', 'autovacuum_freeze_max_age', 'statement_timeout', 'idle_in_transaction_session_timeout',
-                       'idle_session_timeout', 'transaction_timeout', 'default_transaction_read_only')) as settings,
-       case when exists (select from pg_settings where name like 'rds.%') or exists (select from pg_roles where rolname = 'rds_superuser') then 'rds'
-            when exists (select from pg_settings where name like 'cloudsql.%') or exists (select from pg_roles where rolname = 'cloudsqlsuperuser') then 'cloudsql'
-            when exists (select from pg_settings where name like 'azure.%') or exists (select from pg_roles where rolname = 'azure_pg_admin') then 'azure'
-       end as provider,
+                       'idle_session_timeout', 'transaction_timeout', 'default_transaction_read_only', 'synchronous_standby_names')) as settings,
+       jsonb_build_object(
+         'prefixes', array(select distinct split_part(name, '.', 1) from pg_settings where name ~ '^(rds|cloudsql|azure|neon|supautils)[.]'),
+         'roles', array(select rolname::text from pg_roles where rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'neon_superuser', 'supabase_admin')),
+         'functions', array(select proname::text from pg_proc where proname = 'aurora_version' and pronamespace = 'pg_catalog'::regnamespace)
+       ) as provider_marks,
        (select count(*)::int from pg_replication_slots) as slots_used,
        (select count(*)::int from pg_stat_replication) as wal_senders_used,
        (select count(*)::int from pg_stat_activity where usesysid is not null and coalesce(backend_type, 'client backend') = 'client backend') as sessions_used,

@@ -28,6 +28,7 @@ import {
   type OpenMigration,
   type ServerFacts,
 } from '../plan/preflight/server.ts';
+import { decideSynchronous } from '../plan/preflight/standbys.ts';
 import { decideTableFound, decideTableKind, decideTableMissing } from '../plan/preflight/table-kind.ts';
 import { read, type CheckRun } from './check-run.ts';
 import { checkSource } from './check-source.ts';
@@ -112,7 +113,12 @@ async function openMigration(client: Client, name: QualifiedName): Promise<OpenM
 
 async function checkServer(run: CheckRun, server: ServerFacts, migration: OpenMigration | null): Promise<void> {
   const { client, findings } = run;
-  findings.push(...decideWal(server, migration), ...decideTimeouts(server), decideConnections(server, migration));
+  findings.push(
+    ...decideWal(server, migration),
+    ...decideTimeouts(server),
+    decideSynchronous(server),
+    decideConnections(server, migration),
+  );
   const prepared = await read(run, ['prepared-transactions'], '', () => listPreparedTransactions(client));
   if (prepared !== null) findings.push(...decidePrepared(prepared));
   const transactions = await read(run, ['long-transactions'], '', () => listOpenTransactions(client));

@@ -3,6 +3,7 @@ import type { EventTrigger, OpenTransaction, PreparedTransaction } from '../plan
 import type { ColumnFacts, ConstraintFacts } from '../plan/preflight/columns.ts';
 import type { AttachedFacts, Dependent, SequenceDependent } from '../plan/preflight/dependents.ts';
 import type { TakenName } from '../plan/preflight/names.ts';
+import { recognizeProvider, type ProviderMarks } from '../plan/preflight/provider.ts';
 import type { RoleFacts, TablePrivileges } from '../plan/preflight/role.ts';
 import type { ServerFacts } from '../plan/preflight/server.ts';
 import type { TableFacts } from '../plan/preflight/table-kind.ts';
@@ -29,7 +30,8 @@ async function one<T>(client: Client, name: string, values: readonly unknown[] =
 }
 
 export async function fetchServerFacts(client: Client): Promise<ServerFacts> {
-  return one(client, 'server');
+  const { providerMarks, ...facts } = await one<Omit<ServerFacts, 'provider'> & { providerMarks: ProviderMarks }>(client, 'server');
+  return { ...facts, provider: recognizeProvider(providerMarks) };
 }
 
 export async function listEventTriggers(client: Client): Promise<EventTrigger[]> {

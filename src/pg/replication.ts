@@ -7,6 +7,7 @@ import { formatLsn, laterLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgoutput.ts';
 import { encodeStandbyStatus } from '../domain/standby-status.ts';
 import { MigratorError } from '../errors.ts';
+import { WALSENDER_NAME } from '../plan/preflight/standbys.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
 import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
@@ -116,7 +117,7 @@ export class WalReceiver {
       keepAlive: true,
       keepAliveInitialDelayMillis: 30_000,
       ...options.settings.clientConfig,
-      application_name: 'partitioner walsender',
+      application_name: WALSENDER_NAME,
       stream: () => this.#openSocket(),
     };
     this.#service = new LogicalReplicationService(config, { acknowledge: { auto: false, timeoutSeconds: 0 } });

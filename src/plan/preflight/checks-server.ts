@@ -24,7 +24,7 @@ export const SERVER_CHECKS = {
     worst: 'blocker',
     title: 'wal_level is logical',
     why: 'The changes that are made during the backfill are read out of the WAL, which holds them only at wal_level logical.',
-    fix: "ALTER SYSTEM SET wal_level = 'logical'; and a restart (RDS, Aurora: rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on; Azure: wal_level = LOGICAL).",
+    fix: "ALTER SYSTEM SET wal_level = 'logical'; and a restart (RDS, Aurora: rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on; Azure: wal_level = LOGICAL; Neon: Logical Replication in the project's settings). The finding says where the service that runs the server keeps the setting.",
   },
   'replication-slots': {
     worst: 'blocker',
@@ -53,7 +53,7 @@ export const SERVER_CHECKS = {
   'slot-idle-limit': {
     worst: 'warning',
     title: 'idle_replication_slot_timeout is off',
-    why: 'PostgreSQL 18 invalidates a slot that was not used for this long: the daemon must not be stopped for longer.',
+    why: 'PostgreSQL 18 invalidates a slot that was not used for this long: the daemon must not be stopped for longer. Neon removes such slots in every version.',
     fix: 'ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();',
   },
   'wal-sender-timeout': {
@@ -61,6 +61,12 @@ export const SERVER_CHECKS = {
     title: 'wal_sender_timeout is not tiny',
     why: 'The server ends a replication connection that it has not heard from for this long; a slow network or a busy machine then breaks the stream again and again.',
     fix: "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();",
+  },
+  'synchronous-standbys': {
+    worst: 'warning',
+    title: 'the change stream is no synchronous standby',
+    why: "PostgreSQL counts every WAL sender whose application_name is in synchronous_standby_names, or any for '*', as a synchronous standby, those of logical replication too. The application's commits then wait for the daemon, or are confirmed by it while no standby has them.",
+    fix: "ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (standby1, standby2)'; SELECT pg_reload_conf();",
   },
   'session-limits': {
     worst: 'warning',

@@ -2,7 +2,7 @@ import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifi
 import type { SourceTable } from '../../domain/table.ts';
 import { blocker, passed, type Finding } from './finding.ts';
 import type { ReplicationProbe } from './link.ts';
-import type { Provider } from './server.ts';
+import { replicationRoleFix, type Provider } from './provider.ts';
 
 /** sql/preflight/role.sql */
 export interface RoleFacts {
@@ -33,8 +33,7 @@ export function mayReplicate({ isSuperuser, isReplication, memberOf }: RoleFacts
 export function decideReplicationRole(facts: RoleFacts, probe: ReplicationProbe, provider: Provider | null): Finding {
   const { role } = facts;
   if (mayReplicate(facts) || probe.outcome === 'opened') return passed('role-replication', role, `role ${role} may replicate`);
-  const fix = provider === 'rds' ? `GRANT rds_replication TO ${quoteIdent(role)};` : `ALTER ROLE ${quoteIdent(role)} REPLICATION;`;
-  return blocker('role-replication', role, `role ${role} has no REPLICATION attribute`, fix);
+  return blocker('role-replication', role, `role ${role} has no REPLICATION attribute`, replicationRoleFix(provider, role));
 }
 
 export function decideDatabaseRights({ role, database, mayCreate, mayTemp, controlSchema }: RoleFacts): Finding[] {

@@ -1,6 +1,5 @@
 import { blocker, passed, unread, warning, type Finding } from './finding.ts';
-
-export type Provider = 'rds' | 'cloudsql' | 'azure';
+import { settingFix, walLevelFix, type Provider } from './provider.ts';
 
 /** What the server says of itself: sql/preflight/server.sql. */
 export interface ServerFacts {
@@ -49,21 +48,14 @@ export function decideVersion({ versionNum, version, inRecovery, database }: Ser
   ];
 }
 
-const WAL_LEVEL_FIX: Readonly<Record<Provider | 'other', string>> = {
-  rds: 'set rds.logical_replication = 1 in the parameter group, then reboot the instance',
-  cloudsql: 'set the flag cloudsql.logical_decoding = on; the instance restarts',
-  azure: 'set the server parameter wal_level = LOGICAL, then restart the server',
-  other: "ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL",
-};
-
 export function decideWal({ settings, provider, slotsUsed, walSendersUsed }: ServerFacts, open: OpenMigration | null): Finding[] {
   const level = settings.wal_level ?? 'unknown';
   return [
     level === 'logical'
       ? passed('wal-level', 'wal_level', 'wal_level is logical')
-      : blocker('wal-level', 'wal_level', `wal_level is ${level}: logical is needed`, WAL_LEVEL_FIX[provider ?? 'other']),
-    decideFree('replication-slots', 'max_replication_slots', slotsUsed, settings.max_replication_slots, open),
-    decideFree('wal-senders', 'max_wal_senders', walSendersUsed, settings.max_wal_senders, open),
+      : blocker('wal-level', 'wal_level', `wal_level is ${level}: logical is needed`, walLevelFix(provider)),
+    decideFree('replication-slots', 'max_replication_slots', slotsUsed, settings.max_replication_slots, open, provider),
+    decideFree('wal-senders', 'max_wal_senders', walSendersUsed, settings.max_wal_senders, open, provider),
   ];
 }
 
@@ -74,16 +66,17 @@ function decideFree(
   used: number,
   limit: string | undefined,
   open: OpenMigration | null,
+  provider: Provider | null,
 ): Finding {
   const message = `${used} of ${setting} = ${limit ?? '?'} are used`;
   if (limit === undefined) return unread(id, setting, `${setting} is not shown`);
   if (used < Number(limit) || open !== null) return passed(id, setting, message);
   const wanted = Math.max(Number(limit), used) + 2;
-  return blocker(id, setting, `${message}: one more is needed`, `ALTER SYSTEM SET ${setting} = ${wanted}; then restart PostgreSQL`);
+  return blocker(id, setting, `${message}: one more is needed`, settingFix(provider, setting, String(wanted), true));
 }
 
 /** The setting is in megabytes. */
-export function decideSlotLimits({ settings }: ServerFacts, tableBytes: number): Finding[] {
+export function decideSlotLimits({ settings, provider }: ServerFacts, tableBytes: number): Finding[] {
   const keepMb = Number(settings.max_slot_wal_keep_size ?? -1);
   const wantedMb = Math.min(Math.max(1024, Math.ceil(tableBytes / 1_048_576)), 65_536);
   const idle = settings.idle_replication_slot_timeout;
@@ -96,21 +89,33 @@ export function decideSlotLimits({ settings }: ServerFacts, tableBytes: number):
             'slot-wal-limit',
             'max_slot_wal_keep_size',
             `max_slot_wal_keep_size is ${keepMb} MB: at least ${wantedMb} MB is advised for this table`,
-            `ALTER SYSTEM SET max_slot_wal_keep_size = '${wantedMb}MB'; SELECT pg_reload_conf();`,
+            settingFix(
+              provider,
+              'max_slot_wal_keep_size',
+              provider === null || provider === 'supabase' ? `${wantedMb}MB` : String(wantedMb),
+              false,
+            ),
           ),
-    idle === undefined || Number(idle) === 0
-      ? passed('slot-idle-limit', 'idle_replication_slot_timeout', 'idle slots are kept')
-      : warning(
+    provider === 'neon'
+      ? warning(
           'slot-idle-limit',
-          'idle_replication_slot_timeout',
-          `idle_replication_slot_timeout is ${idle} (server's unit): a daemon that is stopped for longer loses its slot`,
-        ),
+          'Neon',
+          'Neon removes a slot that was not used for about 40 hours, when others are: the daemon must not be stopped for longer',
+          'start the daemon again within a day',
+        )
+      : idle === undefined || Number(idle) === 0
+        ? passed('slot-idle-limit', 'idle_replication_slot_timeout', 'idle slots are kept')
+        : warning(
+            'slot-idle-limit',
+            'idle_replication_slot_timeout',
+            `idle_replication_slot_timeout is ${idle} (server's unit): a daemon that is stopped for longer loses its slot`,
+          ),
   ];
 }
 
 const SMALL_TIMEOUT_MS = 10_000;
 
-export function decideTimeouts({ settings, database }: ServerFacts): Finding[] {
+export function decideTimeouts({ settings, database, provider }: ServerFacts): Finding[] {
   const sender = Number(settings.wal_sender_timeout ?? 0);
   const cutting = ['statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout'].filter(
     (name) => Number(settings[name] ?? 0) > 0,
@@ -126,6 +131,7 @@ export function decideTimeouts({ settings, database }: ServerFacts): Finding[] {
           'wal-sender-timeout',
           'wal_sender_timeout',
           `wal_sender_timeout is ${sender} ms: at least ${SMALL_TIMEOUT_MS} ms is advised`,
+          settingFix(provider, 'wal_sender_timeout', '60000', false),
         ),
     cutting.length === 0
       ? passed('session-limits', database, 'no timeout of the server cuts our sessions')
@@ -177,7 +183,7 @@ export function computeLockCapacity(settings: Readonly<Record<string, string>>):
   return number('max_locks_per_transaction') * (backends + number('max_prepared_transactions'));
 }
 
-export function decideLockTable({ settings }: ServerFacts, leaves: number, indexes: number): Finding {
+export function decideLockTable({ settings, provider }: ServerFacts, leaves: number, indexes: number): Finding {
   const capacity = computeLockCapacity(settings);
   const making = leaves * (LOCKS_BESIDE_INDEXES + indexes);
   const scanning = leaves * (1 + indexes);
@@ -185,7 +191,7 @@ export function decideLockTable({ settings }: ServerFacts, leaves: number, index
   const room = `the lock table holds ${capacity}`;
   const perTransaction = Number(settings.max_locks_per_transaction ?? 64);
   const raise = (needed: number): string =>
-    `a larger --every, or ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil((perTransaction * needed) / Math.max(capacity, 1) / 64) * 64}; then restart PostgreSQL`;
+    `a larger --every, or ${settingFix(provider, 'max_locks_per_transaction', String(Math.ceil((perTransaction * needed) / Math.max(capacity, 1) / 64) * 64), true)}`;
   if (making > capacity * 0.9) {
     return blocker(
       'lock-table',
