@@ -1,6 +1,6 @@
--- One hash over the catalog rows that say what a table is and what hangs on it: when it changes, what was planned no longer
--- fits, or something new (a trigger, a foreign key, a grant) would be lost at the switch. Left out is what changes by itself
--- (statistics, file nodes, object ids of indexes, which REINDEX CONCURRENTLY replaces) and our own publication.
+-- One hash over the catalog rows that say what a table is: when it changes, what was planned no longer fits, or something new
+-- (a grant, an index) would be lost at the switch. Left out is what changes by itself (statistics, file nodes, object ids of
+-- indexes, which REINDEX CONCURRENTLY replaces), and what the cutover reads by itself (sql/catalog/attachments).
 -- $1::oid: table
 select coalesce(md5(string_agg(part.kind || part.content, e'\n' order by part.kind, part.content collate "C")), '') as fingerprint
 from (
@@ -8,7 +8,7 @@ from (
   from (
     select
       c.relname, c.relnamespace, c.relowner, c.relkind, c.relpersistence, c.relam, c.reltablespace, c.relreplident, c.reloptions,
-      c.relrowsecurity, c.relforcerowsecurity, c.reloftype, c.relispartition, c.relacl, t.reloptions as toast_options
+      c.relrowsecurity, c.reloftype, c.relispartition, c.relacl, t.reloptions as toast_options
     from pg_class c
     left join pg_class t on t.oid = c.reltoastrelid
     where c.oid = $1::oid
@@ -41,35 +41,18 @@ from (
       con.conname, con.contype, con.condeferrable, con.condeferred, con.convalidated, con.conrelid, con.confrelid, con.conkey,
       con.confkey, con.connoinherit, con.conbin::text, to_jsonb(con) ->> 'conenforced'
     from pg_constraint con
-    where con.conrelid = $1::oid or con.confrelid = $1::oid
-  ) x
-  union all
-  select 'trigger', x::text
-  from (
-    select t.tgname, t.tgfoid, t.tgtype, t.tgenabled from pg_trigger t where t.tgrelid = $1::oid and not t.tgisinternal
-  ) x
-  union all
-  select 'policy', p.polname from pg_policy p where p.polrelid = $1::oid
-  union all
-  select 'rule', r.rulename from pg_rewrite r where r.ev_class = $1::oid
-  union all
-  select distinct 'dependent', x::text
-  from (
-    select d.classid, case when d.classid = 'pg_rewrite'::regclass then (select r.ev_class from pg_rewrite r where r.oid = d.objid) else d.objid end
-    from pg_depend d
-    where d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid and d.deptype = 'n'
-      and d.classid in ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass)
+    where con.conrelid = $1::oid and con.contype <> 'f'
   ) x
   union all
   select 'inheritance', x::text
   from (select i.inhrelid, i.inhparent from pg_inherits i where i.inhrelid = $1::oid or i.inhparent = $1::oid) x
   union all
-  select 'publication', p.pubname
-  from pg_publication_rel r
-  join pg_publication p on p.oid = r.prpubid
-  where r.prrelid = $1::oid and p.pubname !~ '^partitioner_'
-  union all
-  select 'statistics', s.stxname from pg_statistic_ext s where s.stxrelid = $1::oid
+  select 'statistics', x::text
+  from (
+    select s.stxname, s.stxnamespace, s.stxowner, s.stxkind, s.stxkeys, s.stxexprs::text, to_jsonb(s) ->> 'stxstattarget'
+    from pg_statistic_ext s
+    where s.stxrelid = $1::oid
+  ) x
   union all
   select 'sequence', x::text
   from (

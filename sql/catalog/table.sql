@@ -8,6 +8,7 @@ select
   current_user as session_role,
   c.relkind as kind,
   c.relpersistence as persistence,
+  c.relrowsecurity as row_security,
   coalesce(am.amname, '') as access_method,
   s.spcname as tablespace,
   c.relreplident as replica_identity,

@@ -44,6 +44,17 @@ create table if not exists partitioner.position (
   anomalies       bigint not null default 0 -- updates and deletes that did not hit exactly one row: stops the cutover
 ) with (fillfactor = 20);
 
+-- What remains to be done once a switch is committed: validating the foreign keys.
+create table if not exists partitioner.after_step (
+  migration integer not null references partitioner.migration on delete cascade,
+  step      integer not null,
+  object    text not null,                  -- for people
+  statement text not null,
+  done_at   timestamptz,
+  failure   jsonb,                          -- {code, message, detail}: tried, and not possible
+  primary key (migration, step)
+);
+
 create table if not exists partitioner.unit (
   migration         integer not null references partitioner.migration on delete cascade,
   unit              integer not null,

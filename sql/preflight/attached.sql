@@ -1,4 +1,4 @@
--- What hangs on the table without a row in pg_depend that names it: publications of whole schemas or of all tables,
+-- What hangs on the table without a row in pg_depend that names it:
 -- subscriptions, security labels of the table, its columns, indexes and sequences, and extensions that its indexes depend on.
 -- $1::oid: table
 with relations as (
@@ -6,10 +6,7 @@ with relations as (
   union all select indexrelid from pg_index where indrelid = $1::oid
   union all select objid from pg_depend where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and refobjid = $1::oid and deptype in ('a', 'i')
 )
-select array(select p.pubname::text from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
-             where c.oid = $1::oid order by 1) as publications,
-       array(select pubname::text from pg_publication where puballtables order by 1) as all_tables_publications,
-       array(select s.subname::text from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid where r.srrelid = $1::oid order by 1) as subscriptions,
+select array(select s.subname::text from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid where r.srrelid = $1::oid order by 1) as subscriptions,
        array(select l.provider || ' on ' || pg_describe_object(l.classoid, l.objoid, l.objsubid) from pg_seclabel l
              where (l.classoid = 'pg_class'::regclass and l.objoid in (select oid from relations))
                 or (l.classoid = 'pg_type'::regclass and l.objoid in (select t.oid from pg_type t where t.typrelid = $1::oid))

@@ -1,6 +1,6 @@
 import { fromMoment, keyKindOf, type KeyKind } from '../domain/key-kind.ts';
 import type { SourceTable } from '../domain/table.ts';
-import { fetchTable } from '../pg/catalog.ts';
+import { fetchKeyStatistics } from '../pg/key-facts.ts';
 import { lookForNull, lookForRange } from '../pg/key-look.ts';
 import {
   fetchAttachedFacts,
@@ -15,8 +15,9 @@ import {
 } from '../pg/preflight-facts.ts';
 import { MAX_LEAVES, planLeaves } from '../plan/leaves.ts';
 import { decideColumnTypes, decideConstraints, type ColumnFacts } from '../plan/preflight/columns.ts';
-import { decideAttached, decideDependents, decideRowSecurity, decideSequences } from '../plan/preflight/dependents.ts';
+import { decideAttached, decideDependents, decideSequences } from '../plan/preflight/dependents.ts';
 import { unread } from '../plan/preflight/finding.ts';
+import { decideGeneratedIdentity } from '../plan/preflight/generated.ts';
 import { decideIndexes, decidePrimaryKey, decideReplicaIdentity } from '../plan/preflight/keys.ts';
 import { decideNames, listMadeNames, listNearest } from '../plan/preflight/names.ts';
 import {
@@ -27,10 +28,13 @@ import {
   type KeyRange,
 } from '../plan/preflight/partition-column.ts';
 import { computeEnds, decideLeafCount, decideStep, estimateLeaves } from '../plan/preflight/leaf-count.ts';
+import { computeSpread, decideHistogram } from '../plan/preflight/leaf-histogram.ts';
 import { decideDefaultPrivileges, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
 import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
 import { decideSpace } from '../plan/preflight/size.ts';
 import { decideFreezeAge, type TableFacts } from '../plan/preflight/table-kind.ts';
+import { ATTACHMENT_CHECKS, decideAttachments, decideStatistics } from '../plan/preflight/attachments.ts';
+import { fetchDecided, planCarried } from './plan-carried.ts';
 import { attempt, read, type CheckRun } from './check-run.ts';
 import { checkStatements } from './check-statements.ts';
 
@@ -54,14 +58,14 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
   if (privileges !== null) findings.push(...decideTablePrivileges(privileges, facts));
   findings.push(
     ...decideSlotLimits(server, facts.tableBytes + facts.indexBytes),
-    decideSpace(facts),
+    decideSpace(facts, server),
     decideFreezeAge(facts, Number(server.settings.autovacuum_freeze_max_age ?? 200_000_000)),
   );
-  const table = await read(run, ['primary-key', 'unique-keys'], name, () => fetchTable(client, facts));
+  const table = await read(run, ['primary-key', 'unique-keys'], name, () => fetchDecided(client, facts, options));
   const columns = await read(run, ['column-types', 'partition-column'], name, () => listColumnFacts(client, facts.oid));
   const constraints = await read(run, ['check-constraints'], name, () => listConstraintFacts(client, facts.oid));
   if (constraints !== null) findings.push(...decideConstraints(constraints, facts));
-  await checkDependents(run, context, name);
+  await checkDependents(run, context, table, name);
   if (table === null || columns === null) return null;
   const range = columns.find((column) => column.name === options.range) ?? null;
   findings.push(
@@ -69,6 +73,7 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
     decideDefaultPrivileges(table),
     ...decidePrimaryKey(table, columns, range?.name ?? null),
     decideReplicaIdentity(table),
+    decideGeneratedIdentity(table),
     ...decideIndexes(table, range?.name ?? null),
     decideEncoding(server, [
       table.schema,
@@ -81,13 +86,17 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
   return table;
 }
 
-async function checkDependents(run: CheckRun, { facts, migration }: SourceContext, name: string): Promise<void> {
+async function checkDependents(run: CheckRun, { facts, migration }: SourceContext, table: SourceTable | null, name: string): Promise<void> {
   const { client, findings } = run;
-  const dependents = await read(run, ['other-dependents', 'row-security'], name, () => listDependents(client, facts.oid));
+  const dependents = await read(run, ['other-dependents', 'row-type'], name, () => listDependents(client, facts.oid));
   if (dependents === null) return;
-  findings.push(...decideDependents(dependents, facts), ...decideRowSecurity(facts, dependents));
-  const attached = await read(run, ['publications', 'subscriptions', 'security-labels'], name, () => fetchAttachedFacts(client, facts.oid));
-  if (attached !== null) findings.push(...decideAttached(attached, dependents, facts, migration?.publicationName));
+  findings.push(...decideDependents(dependents, facts));
+  const attached = await read(run, ['subscriptions', 'security-labels'], name, () => fetchAttachedFacts(client, facts.oid));
+  if (attached !== null) findings.push(...decideAttached(attached, facts));
+  if (table !== null) {
+    const carried = await read(run, ATTACHMENT_CHECKS, name, () => planCarried(client, table, run.options));
+    if (carried !== null) findings.push(...decideStatistics(table), ...decideAttachments(carried, name));
+  }
   if (migration !== null) return; // its target uses the sequences already
   const sequences = await read(run, ['shared-sequences'], name, () => listSequenceDependents(client, facts.oid));
   if (sequences !== null) findings.push(...decideSequences(sequences, facts));
@@ -141,6 +150,12 @@ async function checkLeaves(
   const ends = { ...computeEnds(kind, range), now: fromMoment(kind, await fetchNow(client)) };
   const leaves = estimateLeaves(kind, partitioning, ends, options.premake);
   findings.push(decideLeafCount(leaves, range, table), decideLockTable(server, leaves, table.indexes.length));
+  const { min, max } = ends;
+  const known = min === null || max === null ? null : { min, max };
+  const statistics = await read(run, ['leaf-histogram'], name, () => fetchKeyStatistics(client, table, options.range, kind));
+  const spread =
+    known === null || statistics === null ? null : computeSpread(kind, partitioning.step, statistics, known, partitioning.from);
+  findings.push(decideHistogram(table, { name: options.range, kind }, leaves, known, spread, partitioning.step));
   if (!server.inRecovery) {
     const centre = ends.now ?? ends.max ?? 0n;
     findings.push(...(await checkStatements(client, table, { name: options.range, kind, step: partitioning.step, centre })));

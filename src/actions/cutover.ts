@@ -6,10 +6,15 @@ import { MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { sqlState, withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { emitMessage, store, type Migration } from '../pg/control-store.ts';
+import { emitMessage, listLeaves, store, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
-import { planSwap } from '../plan/swap.ts';
+import { leafNames } from '../plan/attachments/plan-attachments.ts';
+import { planSwap, type Swap } from '../plan/swap.ts';
+import { decideDependents } from '../plan/preflight/dependents.ts';
+import { fetchAttachments } from '../pg/attachments.ts';
+import { fetchTableFacts, listDependents } from '../pg/preflight-facts.ts';
+import { planCarried } from './plan-carried.ts';
 
 /** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
 export interface CutoverReceipt {
@@ -59,16 +64,17 @@ export interface CutoverContext {
 
 type Attempt =
   | { readonly type: 'switched'; readonly receipt: CutoverReceipt }
-  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock'; readonly blockers: string };
+  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: string };
 
 /** How one attempt at the locks ended, as the metrics name it. */
-export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout';
+export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout' | 'changed';
 
 const ATTEMPT: Readonly<Record<Attempt['type'], LockOutcome>> = {
   switched: 'acquired',
   lock_timeout: 'timeout',
   deadlock: 'deadlock',
   hold_limit: 'fence_timeout',
+  changed: 'changed',
 };
 
 const BACK_OFF_MS = { first: 100, most: 3_000 };
@@ -120,7 +126,7 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
   const source = quoteName(migration.source);
   const startedAt = new Date().toISOString();
   const names = await displayNames(fencer, migration.plan);
-  const swap = planSwap(context.table, migration.plan);
+  const { swap, text } = await planNow(context, locker);
   let held = Infinity;
   /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
   const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
@@ -143,6 +149,7 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     context.assertProven();
     const upgradeAsked = now();
     await limited(`lock table only ${source} in access exclusive mode`);
+    if ((await fetchAttachments(locker, migration.sourceOid)).text !== text) throw new AttachmentsChanged();
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
     const beforeCommit = now();
@@ -165,15 +172,51 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     };
     await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
     await store(locker, 'store/add-history', [migration.id, 'switched', JSON.stringify(receipt)]);
+    await store(locker, 'cutover/insert-after-steps', [migration.id, JSON.stringify(swap.after)]);
     await limited('commit');
     return { type: 'switched', receipt };
   } catch (error) {
-    const type = error instanceof HoldLimit ? 'hold_limit' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
+    const type =
+      error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
     const blockers = type === 'lock_timeout' ? await describeBlockers(fencer, migration.sourceOid, locker) : '';
     await locker.query('rollback').catch(() => undefined);
     if (!type) throw error;
     return { type, blockers };
   }
+}
+
+/**
+ * What hangs on the table is planned as it is now, not as it was when the migration began: a trigger or a view that came meanwhile
+ * is carried like the others. Read on the session that will hold the lock, whose second reading is then a fast one.
+ */
+async function planNow({ migration, table }: CutoverContext, client: Client): Promise<{ swap: Swap; text: string }> {
+  const { plan, source, options } = migration;
+  const leaves = leafNames(
+    plan,
+    (await listLeaves(client, migration.id)).map(({ name }) => name),
+  );
+  const carried = await planCarried(client, table, options, leaves);
+  const facts = await fetchTableFacts(client, source);
+  const unknown = facts
+    ? decideDependents(await listDependents(client, facts.oid), facts).filter(({ severity }) => severity === 'blocker')
+    : [];
+  const refused = [
+    ...carried.fates
+      .filter(({ fate }) => fate === 'blocks' || fate === 'needs your decision')
+      .map(({ kind, name, fate, how, fix }) => ({ message: `${kind} ${name} ${fate}: ${how}`, fix })),
+    ...unknown,
+  ];
+  if (refused.length > 0) {
+    throw new MigratorError(
+      'PREFLIGHT_REFUSED',
+      `what hangs on ${quoteName(source)} cannot be carried: ${refused.map(({ message }) => message).join('; ')}`,
+      {
+        detail: 'it came after the migration had begun; nothing was switched',
+        hint: refused[0]!.fix,
+      },
+    );
+  }
+  return { swap: planSwap(table, plan, carried), text: carried.text };
 }
 
 /** As `status` shows them: quoted where SQL wants it. */
@@ -184,6 +227,9 @@ async function displayNames(client: Client, { source, retired }: MigrationPlan):
   );
   return rows[0]!;
 }
+
+/** What hangs on the table changed between the plan of the swap and the lock: planned anew in the next attempt. */
+class AttachmentsChanged extends Error {}
 
 /** The hold limit was reached outside of a statement. */
 class HoldLimit extends Error {}

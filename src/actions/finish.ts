@@ -3,7 +3,8 @@ import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { inTransaction, withClient } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { forgetMigration, requireMigration, stopFollowing, type TraceLog } from './forget-migration.ts';
+import { runAfterSteps, type AfterLog } from './after-steps.ts';
+import { forgetMigration, requireMigration, stopFollowing } from './forget-migration.ts';
 
 /**
  * Ends a migration after its cutover: bookkeeping gone, the retired table dropped only on demand (RESTRICT: what still
@@ -13,7 +14,7 @@ export async function finishMigration(
   settings: ConnectionSettings,
   migrationId: number,
   { dropRetired }: { dropRetired: boolean },
-  log: TraceLog,
+  log: AfterLog,
 ): Promise<void> {
   await withClient(settings, { applicationName: 'partitioner finish' }, async (client) => {
     const migration = await requireMigration(client, migrationId);
@@ -23,6 +24,8 @@ export async function finishMigration(
       });
     }
     await stopFollowing(client, migration);
+    const failed = await runAfterSteps(settings, migrationId, log);
+    if (failed.length > 0) log.error({ objects: failed }, 'stays NOT VALID: its old rows do not fit; new ones are checked');
     await inTransaction(client, async () => {
       if (dropRetired)
         await client.query(`drop table if exists ${quoteName({ schema: migration.source.schema, name: migration.retiredName })} restrict`);

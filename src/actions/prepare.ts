@@ -5,6 +5,7 @@ import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
+import { fetchVersion } from '../pg/version.ts';
 import {
   addHistory,
   createControlSchema,
@@ -159,8 +160,7 @@ async function inSettledSnapshot<T>(
 async function createPublication(client: Client, publication: string, table: SourceTable, hooks: PrepareHooks): Promise<void> {
   // From PostgreSQL 18 on a replica identity that holds a generated column must be published with it, or the
   // application's own UPDATE and DELETE would be refused from here on.
-  const { rows } = await client.query<{ version: number }>(`select current_setting('server_version_num')::int as version`);
-  const isGeneratedPublished = rows[0]!.version >= 180_000 && table.columns.some(({ generated }) => generated === 's');
+  const isGeneratedPublished = (await fetchVersion(client)) >= 180_000 && table.columns.some(({ generated }) => generated === 's');
   const options = ["publish = 'insert, update, delete, truncate'", ...(isGeneratedPublished ? ['publish_generated_columns = stored'] : [])];
   const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (${options.join(', ')})`;
   await untilLocked(client, { text: sql, values: [] }, 1_000, hooks, () =>

@@ -16,12 +16,15 @@ type Path = readonly PropertyKey[];
 /** A scalar of the file goes through the parser of its flag, so that both take and refuse the same. */
 function settingsShape(settings: Record<string, Setting<unknown>>): Record<string, z.ZodType> {
   const scalar = z.union([z.string(), z.number(), z.boolean()], { error: 'expected a single value' });
-  const entries = Object.entries(settings).map(([name, { parse }]) => [
+  const entries = Object.entries(settings).map(([name, { parse, merge }]) => [
     name,
-    scalar
+    (merge ? z.union([scalar, z.array(scalar)], { error: 'expected a value or a list' }) : scalar)
       .transform((value, context) => {
         try {
-          return parse(String(value));
+          return [value]
+            .flat()
+            .map((each) => parse(String(each)))
+            .reduce((first, second) => merge!(first, second));
         } catch (error) {
           context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
           return z.NEVER;

@@ -15,6 +15,7 @@ export function planOptionsOf(settings: SettingValues, table: string, verb: stri
     premake: settings.premake ?? DEFAULT_PLAN_OPTIONS.premake,
     chunkBytes: settings['chunk-size'] ?? DEFAULT_PLAN_OPTIONS.chunkBytes,
     ...(settings.from === undefined ? {} : { from: settings.from }),
+    ...(settings.decide === undefined ? {} : { decisions: settings.decide }),
     ...(settings.unit === undefined ? {} : { unitKind: settings.unit }),
   };
 }

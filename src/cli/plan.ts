@@ -4,7 +4,13 @@ import { MigratorError } from '../errors.ts';
 import { fetchTable, resolveTable } from '../pg/catalog.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
 import { hasControlSchema } from '../pg/control-store.ts';
+import { leafNames } from '../plan/attachments/plan-attachments.ts';
+import { withDecisions } from '../plan/decisions.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import type { PlanOptions } from '../plan/options.ts';
 import { planSwap } from '../plan/swap.ts';
+import { fetchDecided, planCarried } from '../actions/plan-carried.ts';
+import type { SourceTable } from '../domain/table.ts';
 import { loadSql } from '../sql/load.ts';
 import { hasBlocker } from './check.ts';
 import { findMigration, isOpen } from './find-migration.ts';
@@ -41,14 +47,14 @@ async function reportPlan(client: Client, session: Session, table: string): Prom
         begun: true,
         migration: open.id,
         plan: open.plan,
-        swap: planSwap(source, open.plan),
+        ...(await planSwitch(client, withDecisions(source, open.options), open.plan, open.options)),
         ...(await sizes(client, source.oid)),
       };
   }
   const options = planOptionsOf(settings, table, 'plan');
   const { findings, table: checked } = await checkTable(client, session.connection, table, options);
   const refused = hasBlocker(findings);
-  const source = checked ?? (refused ? null : await fetchTable(client, await resolveTable(client, table)));
+  const source = checked ?? (refused ? null : await fetchDecided(client, await resolveTable(client, table), options));
   const blockers = findings.filter(({ severity }) => severity === 'blocker');
   if (!source) throw refusal(table, blockers);
   const migration = await nextMigration(client);
@@ -61,7 +67,18 @@ async function reportPlan(client: Client, session: Session, table: string): Prom
     throw refused ? refusal(table, blockers) : error;
   });
   if (refused) tell(`${renderFindings(table, blockers)}\n\nThis is the plan all the same; start refuses until the blockers are gone.\n`);
-  return { table, begun: false, migration, plan: built, swap: planSwap(source, built), ...(await sizes(client, source.oid)) };
+  const switching = await planSwitch(client, source, built, options);
+  return { table, begun: false, migration, plan: built, ...switching, ...(await sizes(client, source.oid)) };
+}
+
+async function planSwitch(
+  client: Client,
+  source: SourceTable,
+  plan: MigrationPlan,
+  options: PlanOptions,
+): Promise<Pick<PlanReport, 'swap' | 'dependents'>> {
+  const carried = await planCarried(client, source, options, leafNames(plan, []));
+  return { swap: planSwap(source, plan, carried), dependents: carried.fates };
 }
 
 function refusal(table: string, blockers: readonly Finding[]): MigratorError {

@@ -171,8 +171,14 @@ function addPartitioning(command: Command): void {
 }
 
 function addSettings(command: Command, settings: Record<string, Setting<unknown>>): void {
-  for (const [name, { placeholder, help, parse }] of Object.entries(settings)) {
-    command.addOption(new Option(`--${name} <${placeholder}>`, help).argParser((value) => checked(parse, value)));
+  for (const [name, { placeholder, help, parse, merge }] of Object.entries(settings)) {
+    const option = new Option(`--${name} <${placeholder}>`, help);
+    command.addOption(
+      option.argParser((value, before: unknown) => {
+        const parsed = checked(parse, value);
+        return merge && before !== undefined ? merge(before, parsed) : parsed;
+      }),
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { keyLiteral } from '../domain/partition-key.ts';
 import { formatBytes, formatCount } from '../domain/quantity.ts';
 import type { DdlStep, MigrationPlan, PlannedLeaf } from '../plan/migration-plan.ts';
+import type { Fate } from '../plan/attachments/carried.ts';
 import type { planSwap } from '../plan/swap.ts';
 
 /** What `plan` reports of one table. */
@@ -11,6 +12,8 @@ export interface PlanReport {
   readonly migration: number;
   readonly plan: MigrationPlan;
   readonly swap: ReturnType<typeof planSwap>;
+  /** What hangs on the table, and what becomes of it. */
+  readonly dependents: readonly Fate[];
   /** Of the source with its indexes and TOAST, and of its indexes alone: about what the target needs, on disk and as WAL. */
   readonly totalBytes: number;
   readonly indexBytes: number;
@@ -39,6 +42,7 @@ export function renderPlan({ table, begun, migration, plan, swap, totalBytes }: 
     'CUTOVER',
     '  -- first a lock that stops writers only, the fence and the comparison; then, in the same transaction:',
     ...swap.steps.flatMap(renderStep),
+    ...(swap.after.length === 0 ? [] : section('AFTER THE CUTOVER, by the daemon, while the application goes on', swap.after)),
     '',
     'WHAT BECOMES OF EACH OBJECT',
     ...swap.objects.map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),

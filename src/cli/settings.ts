@@ -1,4 +1,5 @@
 import { parseDuration, parseSize } from '../domain/quantity.ts';
+import { parseDecisions, type Decisions } from '../plan/decisions.ts';
 
 /** A setting that a flag (`--every month`) and the configuration file (`every: month`) share. `parse` throws a RangeError that says what is expected. */
 export interface Setting<T> {
@@ -6,6 +7,8 @@ export interface Setting<T> {
   readonly help: string;
   readonly parse: (text: string) => T;
   readonly short?: string;
+  /** It may be given several times: how two values become one. A list in the configuration file. */
+  merge?(this: void, first: T, second: T): T;
 }
 
 const text = (value: string): string => {
@@ -78,6 +81,12 @@ export const PARTITION_SETTINGS = {
     placeholder: 'KIND',
     help: 'leaf (key ranges) or table (block ranges): how the rows are read (default: chosen from the statistics)',
     parse: oneOf('leaf', 'table'),
+  },
+  decide: {
+    placeholder: 'KIND:NAME=CHOICE',
+    help: 'what becomes of an object that cannot stay as it is; check prints what is to be decided; may be repeated',
+    parse: (value: string): Decisions => parseDecisions([value]),
+    merge: (first: Decisions, second: Decisions): Decisions => ({ ...first, ...second }),
   },
   'chunk-size': {
     placeholder: 'SIZE',

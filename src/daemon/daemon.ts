@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { runAfterSteps } from '../actions/after-steps.ts';
 import { fetchMigrationClaim } from '../actions/claim.ts';
+import { fetchDecided } from '../actions/plan-carried.ts';
 import { openMigration, prepare, reloadMigration } from '../actions/prepare.ts';
 import { settleSwitched } from '../actions/forget-migration.ts';
 import { MigratorError } from '../errors.ts';
@@ -72,6 +74,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     await beat(control);
     if (migration.phase === 'switched') {
       await settleSwitched(control, migration);
+      await runAfterSteps(settings, id, log, signal);
       return;
     }
     await work(options, control, migration, beat, onCommitted);
@@ -92,7 +95,7 @@ async function work(
   onCommitted: () => void,
 ): Promise<void> {
   const { log, signal } = options;
-  const table = await fetchTable(control, migration.source);
+  const table = await fetchDecided(control, migration.source, migration.options);
   if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {
     throw sourceChanged(migration);
   }

@@ -17,6 +17,7 @@ import {
   type Observable,
 } from 'rxjs';
 import { abortMigration } from '../actions/abort.ts';
+import { runAfterSteps } from '../actions/after-steps.ts';
 import { openApplierSession, type ApplierSession } from '../actions/applier-session.ts';
 import { settleSwitched } from '../actions/forget-migration.ts';
 import { fetchStatus } from '../actions/status.ts';
@@ -162,10 +163,11 @@ export async function runMigration(options: RunOptions): Promise<void> {
 }
 
 /** After everything of the daemon has ended: what the command asked for. */
-async function settle({ settings, control, migration, log }: RunOptions, end: CommandEnd | null): Promise<void> {
+async function settle({ settings, control, migration, log, signal }: RunOptions, end: CommandEnd | null): Promise<void> {
   if (end?.end === 'switched') {
     await settleSwitched(control, migration);
     log.info({ migration: migration.id }, 'switched: the stream has ended, the retired table is kept');
+    await runAfterSteps(settings, migration.id, log, signal);
   } else if (end?.end === 'abort') await abortMigration(settings, migration.id, log);
   else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
 }

@@ -55,6 +55,9 @@ export interface Grant {
   readonly grantable: boolean;
 }
 
+/** Widened by the partition key, kept on each leaf alone, or not carried. */
+export type UniqueChoice = 'widen' | 'per-leaf' | 'drop';
+
 /** An index, with the constraint it serves when there is one. */
 export interface Index extends QualifiedName {
   readonly oid: number;
@@ -80,6 +83,8 @@ export interface Index extends QualifiedName {
   readonly comment: string | null;
   /** ALTER INDEX … ALTER COLUMN n SET STATISTICS: [column number, target]. */
   readonly statistics: readonly (readonly [number, number])[];
+  /** What was decided of a unique index that lacks the partition key; absent where it stays as it is. */
+  readonly uniqueness?: UniqueChoice;
   readonly constraint: {
     readonly name: string;
     readonly type: 'p' | 'u' | 'x';
@@ -87,6 +92,18 @@ export interface Index extends QualifiedName {
     readonly deferred: boolean;
     readonly comment: string | null;
   } | null;
+}
+
+/** CREATE STATISTICS. */
+export interface ExtendedStatistics extends QualifiedName {
+  /** Empty for statistics on one expression alone. */
+  readonly kinds: readonly ('ndistinct' | 'dependencies' | 'mcv')[];
+  /** `a, b, (lower(c))`. */
+  readonly on: string;
+  readonly target: number | null;
+  readonly comment: string | null;
+  readonly owner: string;
+  readonly mayAlter: boolean;
 }
 
 export interface CheckConstraint {
@@ -118,6 +135,9 @@ export interface SourceTable extends QualifiedName {
   readonly binary: boolean;
   readonly indexes: readonly Index[];
   readonly checks: readonly CheckConstraint[];
+  readonly statistics: readonly ExtendedStatistics[];
+  /** pg_class.relrowsecurity */
+  readonly rowSecurity: boolean;
   /** NOT NULL constraints that have a comment (18 and newer). */
   readonly notNullComments: readonly { readonly name: string; readonly comment: string }[];
   /** aclexplode of relacl, or of its default: the owner's own are among them. */

@@ -1,5 +1,5 @@
 import { MAX_IDENTIFIER_BYTES, truncateIdent, type QualifiedName } from '../domain/identifier.ts';
-import type { CheckConstraint, Column, Index, OwnedSequence, SourceTable } from '../domain/table.ts';
+import type { CheckConstraint, Column, ExtendedStatistics, Index, OwnedSequence, SourceTable } from '../domain/table.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { loadSql } from '../sql/load.ts';
 import type { Client } from './client.ts';
@@ -11,6 +11,7 @@ export async function fetchTable(client: Client, name: QualifiedName): Promise<S
   if (!row) return null;
   const columns = await client.query<ColumnRow>(loadSql('catalog/columns'), [row.oid]);
   const indexes = await client.query<IndexRow>(loadSql('catalog/indexes'), [row.oid]);
+  const statistics = await client.query<ExtendedStatistics>(loadSql('catalog/statistics'), [row.oid]);
   const constraints = await client.query<ConstraintRow>(loadSql('catalog/checks'), [row.oid]);
   const binary = columns.rows.every((column) => column.allows_binary);
   return {
@@ -29,6 +30,8 @@ export async function fetchTable(client: Client, name: QualifiedName): Promise<S
     binary,
     indexes: indexes.rows.map(toIndex),
     checks: constraints.rows.filter(({ type }) => type === 'c').map(toCheck),
+    statistics: statistics.rows,
+    rowSecurity: row.row_security,
     notNullComments: constraints.rows.flatMap(({ type, name: constraint, comment }) =>
       type === 'n' && comment !== null ? [{ name: constraint, comment }] : [],
     ),
@@ -88,6 +91,7 @@ interface TableRow extends Pick<
   'schema' | 'name' | 'oid' | 'owner' | 'kind' | 'persistence' | 'tablespace' | 'options' | 'grants' | 'comment'
 > {
   readonly session_role: string;
+  readonly row_security: boolean;
   readonly access_method: string;
   readonly replica_identity: SourceTable['replicaIdentity'];
   readonly owner_lacks: string[];

@@ -1,10 +1,18 @@
 import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { Index, SourceTable } from '../domain/table.ts';
-import { MigratorError } from '../errors.ts';
+import { invariant, MigratorError } from '../errors.ts';
+import { endOfParentheses } from './attachments/definition.ts';
 
-/** The indexes that the target gets: the valid ones (an invalid one is what a failed CREATE INDEX CONCURRENTLY left). */
+/** The indexes that leaves get: the valid ones (an invalid one is what a failed CREATE INDEX CONCURRENTLY left) that were not dropped. */
 export function carriedIndexes(table: SourceTable): readonly Index[] {
-  return table.indexes.filter(({ isValid }) => isValid);
+  return table.indexes.filter(({ isValid, uniqueness }) => isValid && uniqueness !== 'drop');
+}
+
+/** Those that the partitioned table has too, with their positions among the carried ones: the others are the leaves' alone. */
+export function targetIndexes(table: SourceTable): readonly { readonly index: Index; readonly position: number }[] {
+  return carriedIndexes(table)
+    .map((index, position) => ({ index, position }))
+    .filter(({ index }) => index.uniqueness !== 'per-leaf');
 }
 
 /** The primary key of a partitioned table must hold the partition key: it is put behind the others where it is missing. */
@@ -22,7 +30,7 @@ export function createIndexSql(index: Index, name: string, on: QualifiedName, pa
   const storage = storageClause(index.options);
   if (!index.constraint) {
     return [
-      `create ${index.isUnique ? 'unique ' : ''}index ${quoteIdent(name)} on ${quoteName(on)} ${index.definitionKeys}`,
+      `create ${index.isUnique ? 'unique ' : ''}index ${quoteIdent(name)} on ${quoteName(on)} ${definitionKeys(index, partitionKey)}`,
       storage,
       index.tablespace === null ? '' : `tablespace ${quoteIdent(index.tablespace)}`,
       index.predicate === null ? '' : `where ${index.predicate}`,
@@ -36,7 +44,10 @@ export function createIndexSql(index: Index, name: string, on: QualifiedName, pa
       hint: `drop it, or leave the table as it is: alter table … drop constraint ${quoteIdent(index.name)}`,
     });
   }
-  const columns = type === 'p' ? primaryKeyColumns(index, partitionKey) : plainColumns(index);
+  const columns =
+    type === 'p'
+      ? primaryKeyColumns(index, partitionKey)
+      : [...plainColumns(index), ...(index.uniqueness === 'widen' ? [partitionKey] : [])];
   const included = index.includedColumns.filter((column) => !columns.includes(column));
   return [
     `alter table ${quoteName(on)} add constraint ${quoteIdent(name)}`,
@@ -49,6 +60,14 @@ export function createIndexSql(index: Index, name: string, on: QualifiedName, pa
   ]
     .filter((part) => part !== '')
     .join(' ');
+}
+
+/** With the partition key behind the others, where that was decided. */
+function definitionKeys({ definitionKeys: keys, uniqueness }: Index, partitionKey: string): string {
+  if (uniqueness !== 'widen') return keys;
+  const end = endOfParentheses(keys, 1);
+  invariant(end > 0, 'the definition of an index has no list of columns', keys);
+  return `${keys.slice(0, end - 1)}, ${quoteIdent(partitionKey)}${keys.slice(end - 1)}`;
 }
 
 /** `with (fillfactor='70')` of pg_class.reloptions, '' when there are none. */

@@ -5,8 +5,8 @@ import type { SourceTable } from '../domain/table.ts';
 import { revokeDefaults } from './grants.ts';
 import { carriedIndexes, createIndexSql, indexStatisticsSql, storageClause } from './index-sql.ts';
 import type { DdlStep, FinishStep, PlannedLeaf } from './migration-plan.ts';
-import { leafIndexName } from './names.ts';
-import { columnSettings, replicaIdentitySql, type PartitionKey } from './target.ts';
+import { leafObjectName } from './names.ts';
+import { columnSettings, createStatisticsSql, replicaIdentitySql, type PartitionKey } from './target.ts';
 
 /** The CHECK that lets ATTACH PARTITION skip its scan. */
 export const BOUND_CHECK = 'partitioner_bound';
@@ -42,6 +42,8 @@ function planCreate(table: SourceTable, partitionKey: PartitionKey, name: Qualif
     'replica identity full',
     ...(table.columns.find((column) => column.name === partitionKey.name)?.notNull === false ? [`alter column ${key} set not null`] : []),
     ...columnSettings(table),
+    // Without a policy of its own: nobody but the owner reads past those of the table.
+    ...(table.rowSecurity ? ['enable row level security'] : []),
     // Rows that break a NOT VALID check are in the source, and COPY would refuse them: it comes back after the load.
     ...table.checks.filter(({ validated }) => !validated).map((check) => `drop constraint ${quoteIdent(check.name)}`),
   ];
@@ -72,7 +74,7 @@ function planFinish(table: SourceTable, partitionKey: PartitionKey, name: Qualif
   const on = quoteName(name);
   const indexes = carriedIndexes(table);
   const taken = new Set<string>();
-  const names = indexes.map((index) => leafIndexName(name.name, table.name, index, taken));
+  const names = indexes.map((index) => leafObjectName(name.name, table.name, index.name, taken));
   const repeatable = (sql: string | null, why: string): FinishStep[] => (sql === null ? [] : [{ sql, lock: 'none', why, makes: null }]);
   return [
     ...indexes.map((index, position) => ({
@@ -93,6 +95,10 @@ function planFinish(table: SourceTable, partitionKey: PartitionKey, name: Qualif
           'rows of the source may break it, new ones may not',
         ),
       ),
+    ...table.statistics.flatMap((statistics) => {
+      const made = { schema: statistics.schema, name: leafObjectName(name.name, table.name, statistics.name, taken) };
+      return createStatisticsSql(statistics, made, name, table).flatMap((sql) => repeatable(sql, "the leaf's extended statistics"));
+    }),
     ...repeatable(
       replicaIdentitySql(table, name, (position) => names[position]!) ?? `alter table ${on} replica identity default`,
       'the primary key tells its rows from now on',

@@ -1,5 +1,4 @@
 import { MAX_IDENTIFIER_BYTES, truncateIdent } from '../domain/identifier.ts';
-import type { Index } from '../domain/table.ts';
 
 /*
  * Every object that is made beside the user's own carries `partitioner_<id>_`, so that it can be told, and told whose it is.
@@ -21,8 +20,8 @@ export function retiredObjectName(id: number, name: string): string {
   return fit(`partitioner_${id}_retired_${name}`);
 }
 
-/** An index or sequence of the target before the cutover. */
-export function targetObjectName(id: number, kind: 'i' | 's', position: number): string {
+/** An index, sequence or extended statistics of the target before the cutover. */
+export function targetObjectName(id: number, kind: 'i' | 's' | 'e', position: number): string {
   return `partitioner_${id}_${kind}${position}`;
 }
 
@@ -42,13 +41,13 @@ export function migrationOf(name: string): number | null {
 }
 
 /**
- * The name of a leaf's index: `events_pkey` of `events` becomes `events_p2024_01_pkey`; a name that does not begin with the
+ * The name of a leaf's index or extended statistics: `events_pkey` of `events` becomes `events_p2024_01_pkey`; a name that does not begin with the
  * table's is put behind the leaf's. The same on every call with the same arguments, so that a restart finds what it made.
  *
- * @param taken names that the leaf's other indexes have; the new one is added.
+ * @param taken names that the leaf's other objects have; the new one is added.
  */
-export function leafIndexName(leaf: string, table: string, index: Pick<Index, 'name'>, taken: Set<string>): string {
-  const rest = index.name.startsWith(`${table}_`) ? index.name.slice(table.length + 1) : index.name;
+export function leafObjectName(leaf: string, table: string, of: string, taken: Set<string>): string {
+  const rest = of.startsWith(`${table}_`) ? of.slice(table.length + 1) : of;
   for (let attempt = 0; ; attempt++) {
     const name = fit(`${leaf}_${rest}${attempt === 0 ? '' : `_${attempt}`}`);
     if (taken.has(name)) continue;

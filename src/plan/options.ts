@@ -10,6 +10,8 @@ export interface PlanOptions {
   readonly premake: number;
   /** Overrides what the statistics say. */
   readonly unitKind?: 'leaf' | 'table';
+  /** What the user has decided, by `KIND:NAME`: see plan/decisions.ts. */
+  readonly decisions?: Readonly<Record<string, string>>;
   /** Bytes of the source that one chunk reads, about. */
   readonly chunkBytes: number;
 }

@@ -1,7 +1,8 @@
 import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { OwnedSequence, SourceTable } from '../domain/table.ts';
 import { invariant } from '../errors.ts';
-import { carriedIndexes } from './index-sql.ts';
+import type { AfterStep, Carried } from './attachments/carried.ts';
+import { carriedIndexes, targetIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
 import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
 import { identitySequences } from './target.ts';
@@ -11,6 +12,8 @@ export interface Swap {
   readonly steps: readonly DdlStep[];
   /** Identity columns: the retired table's sequence, and the target's before it takes over the name. */
   readonly identity: readonly { readonly column: string; readonly from: QualifiedName; readonly to: QualifiedName }[];
+  /** What runs once the switch is committed. */
+  readonly after: readonly AfterStep[];
   /** What becomes of each object, for people and the receipt. */
   readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
 }
@@ -19,16 +22,17 @@ export interface Swap {
  * The switch: the source and what carries a name of its own go aside, the target takes their names. Constraints that are no
  * index (CHECK, NOT NULL) have names per table and need nothing. Comments, privileges, owner and column settings are on the target already.
  */
-export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
+export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carried): Swap {
   const { source, target, retired } = plan;
   const id = migrationOf(target.name);
   invariant(id !== null, `target "${target.name}" carries no migration's id`);
   const schema = source.schema;
   const owned = ownedSequences(table);
   const identity = identitySequences(table, id);
-  const indexes = carriedIndexes(table).map((index, position) => ({ index, made: targetObjectName(id, 'i', position) }));
+  const indexes = targetIndexes(table).map(({ index, position }) => ({ index, made: targetObjectName(id, 'i', position) }));
   const steps: DdlStep[] = [
-    ...indexes.map(({ index }) => ({
+    ...carried.retire,
+    ...carriedIndexes(table).map((index) => ({
       sql: `alter index ${quoteName({ schema, name: index.name })} rename to ${quoteIdent(retiredObjectName(id, index.name))}`,
       lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${index.name}`,
       why: 'its name, and its constraint with it, goes to the target',
@@ -48,6 +52,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
       lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${made}`,
       why: 'the name as before',
     })),
+    ...table.statistics.flatMap((statistics, position) => renameStatistics(statistics, id, position)),
     ...owned.map(({ column, sequence }) => ({
       sql: `alter sequence ${quoteName(sequence)} owned by ${quoteName(source)}.${quoteIdent(column)}`,
       lock: `SHARE ROW EXCLUSIVE on ${sequence.schema}.${sequence.name}`,
@@ -63,9 +68,11 @@ export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
             why: 'what the owner has taken from itself; we needed it until now',
           },
         ]),
+    ...carried.restore,
   ];
   return {
     steps,
+    after: carried.after,
     identity: identity.map(({ column, from, to }) => ({ column, from, to })),
     objects: [
       { kind: 'table', name: `${schema}.${source.name}`, action: `the partitioned table; the old one is now ${retired.name}` },
@@ -73,6 +80,17 @@ export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
         kind: index.constraint ? 'constraint' : 'index',
         name: index.name,
         action: `on every leaf, the same name on the table; the old one is now ${retiredObjectName(id, index.name)}`,
+      })),
+      ...carriedIndexes(table)
+        .filter(({ uniqueness }) => uniqueness === 'per-leaf')
+        .map(({ name }) => ({ kind: 'index', name, action: 'on each leaf alone, unique within it, as decided' })),
+      ...table.indexes
+        .filter(({ uniqueness }) => uniqueness === 'drop')
+        .map(({ name }) => ({ kind: 'index', name, action: 'not carried, as decided' })),
+      ...table.statistics.map(({ schema: of, name }) => ({
+        kind: 'statistics',
+        name: `${of}.${name}`,
+        action: 'created before, swapped: on the table and on each leaf',
       })),
       ...table.checks.map(({ name }) => ({ kind: 'constraint', name, action: 'on the table and its leaves, the same name' })),
       ...owned.map(({ column, sequence }) => ({
@@ -85,8 +103,21 @@ export function planSwap(table: SourceTable, plan: MigrationPlan): Swap {
         name: `${from.schema}.${from.name}`,
         action: `identity of ${column}: a new sequence with the exact state of the old one, which is now ${retiredObjectName(id, from.name)}`,
       })),
+      ...carried.fates.map(({ kind, name, fate, how }) => ({ kind, name, action: `${fate}: ${how}` })),
     ],
   };
+}
+
+function renameStatistics({ schema, name }: QualifiedName, id: number, position: number): DdlStep[] {
+  const rename = (from: string, to: string, why: string): DdlStep => ({
+    sql: `alter statistics ${quoteName({ schema, name: from })} rename to ${quoteIdent(to)}`,
+    lock: 'none',
+    why,
+  });
+  return [
+    rename(name, retiredObjectName(id, name), 'its name goes to the target’s'),
+    rename(targetObjectName(id, 'e', position), name, 'the name as before'),
+  ];
 }
 
 /**

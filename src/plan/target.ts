@@ -1,7 +1,7 @@
 import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { grantAll, grantColumns, revokeDefaults } from './grants.ts';
-import { carriedIndexes, createIndexSql, indexStatisticsSql } from './index-sql.ts';
+import { carriedIndexes, createIndexSql, indexStatisticsSql, targetIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
 import { targetObjectName } from './names.ts';
 
@@ -39,7 +39,7 @@ export function planTarget(table: SourceTable, { id, target }: TargetNames, part
       ),
       ...textSteps([comment === null ? null : `comment on sequence ${quoteName(to)} is ${quoteLiteral(comment)}`], 'comment'),
     ]),
-    ...carriedIndexes(table).flatMap((index, position) => {
+    ...targetIndexes(table).flatMap(({ index, position }) => {
       const name = targetObjectName(id, 'i', position);
       const made = { schema: target.schema, name };
       return [
@@ -59,6 +59,12 @@ export function planTarget(table: SourceTable, { id, target }: TargetNames, part
     ...textSteps(
       [replicaIdentitySql(table, target, (position) => targetObjectName(id, 'i', position))],
       'replica identity, for leaves to come',
+    ),
+    ...textSteps(
+      table.statistics.flatMap((statistics, position) =>
+        createStatisticsSql(statistics, { schema: statistics.schema, name: targetObjectName(id, 'e', position) }, target, table),
+      ),
+      'extended statistics, under the name as before from the cutover on',
     ),
     ...textSteps(comments(table, on), 'comment'),
     ...textSteps(
@@ -105,6 +111,21 @@ export function columnSettings(table: SourceTable): string[] {
     ...(statisticsTarget === null ? [] : [`alter column ${quoteIdent(name)} set statistics ${statisticsTarget}`]),
     ...(options.length === 0 ? [] : [`alter column ${quoteIdent(name)} set (${options.join(', ')})`]),
   ]);
+}
+
+/** Extended statistics of another table, with their target, comment and owner. */
+export function createStatisticsSql(
+  { kinds, on, target, comment, owner }: SourceTable['statistics'][number],
+  name: QualifiedName,
+  of: QualifiedName,
+  { sessionRole }: Pick<SourceTable, 'sessionRole'>,
+): string[] {
+  return [
+    `create statistics if not exists ${quoteName(name)}${kinds.length === 0 ? '' : ` (${kinds.join(', ')})`} on ${on} from ${quoteName(of)}`,
+    ...(target === null ? [] : [`alter statistics ${quoteName(name)} set statistics ${target}`]),
+    ...(comment === null ? [] : [`comment on statistics ${quoteName(name)} is ${quoteLiteral(comment)}`]),
+    ...(owner === sessionRole ? [] : [`alter statistics ${quoteName(name)} owner to ${quoteIdent(owner)}`]),
+  ];
 }
 
 /** Sets the source's replica identity on another table; null when that is the default. */

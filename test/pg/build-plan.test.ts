@@ -6,6 +6,7 @@ import { connect, inTransaction, withClient, type Client } from '../../src/pg/cl
 import type { MigrationPlan } from '../../src/plan/migration-plan.ts';
 import { planLeaf } from '../../src/plan/leaf.ts';
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from '../../src/plan/options.ts';
+import { NOTHING } from '../../src/plan/attachments/carried.ts';
 import { planSwap } from '../../src/plan/swap.ts';
 import { createDatabase, testDatabase, type TestDatabase } from '../support/database.ts';
 import { createMigrator, createRole } from '../support/roles.ts';
@@ -117,7 +118,7 @@ async function performAll(client: Client, plan: MigrationPlan): Promise<void> {
   await inTransaction(client, async () => {
     for (const step of plan.createTarget) await client.query(step.sql);
     for (const leaf of plan.leaves) for (const step of [...leaf.create, ...leaf.finish, ...leaf.attach]) await client.query(step.sql);
-    for (const step of planSwap(table, plan).steps) await client.query(step.sql);
+    for (const step of planSwap(table, plan, NOTHING).steps) await client.query(step.sql);
   });
 }
 

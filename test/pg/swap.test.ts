@@ -6,6 +6,7 @@ import { fetchFingerprint, fetchTable } from '../../src/pg/catalog.ts';
 import { inTransaction, type Client } from '../../src/pg/client.ts';
 import type { MigrationPlan } from '../../src/plan/migration-plan.ts';
 import { DEFAULT_PLAN_OPTIONS } from '../../src/plan/options.ts';
+import { NOTHING } from '../../src/plan/attachments/carried.ts';
 import { planSwap } from '../../src/plan/swap.ts';
 import { createDatabase } from '../support/database.ts';
 import { differences } from '../support/oracle.ts';
@@ -46,7 +47,7 @@ async function migrate(client: Client, table: SourceTable, plan: MigrationPlan):
     built.push(...after.filter((index) => !before.has(index)));
   }
   await inTransaction(client, async () => {
-    for (const step of planSwap(table, plan).steps) await client.query(step.sql);
+    for (const step of planSwap(table, plan, NOTHING).steps) await client.query(step.sql);
   });
   return { notices, built };
 }

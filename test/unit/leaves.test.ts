@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { keyLiteral, parseEvery, parseKeyText, type KeyKind } from '../../src/domain/partition-key.ts';
 import { planLeaves } from '../../src/plan/leaves.ts';
-import { leafIndexName, migrationOf, retiredName, slotName, targetName } from '../../src/plan/names.ts';
+import { leafObjectName, migrationOf, retiredName, slotName, targetName } from '../../src/plan/names.ts';
 
 interface Case {
   readonly kind: KeyKind;
@@ -88,7 +88,7 @@ describe('names', () => {
     ['by_customer', 'events_p2024_01_by_customer'],
     ['events', 'events_p2024_01_events'],
   ])('%s of a leaf is %s', (name, expected) => {
-    expect(leafIndexName('events_p2024_01', 'events', { name }, new Set())).toBe(expected);
+    expect(leafObjectName('events_p2024_01', 'events', name, new Set())).toBe(expected);
   });
 
   it('of the indexes of a leaf with a 63-byte name all differ', () => {
@@ -96,10 +96,10 @@ describe('names', () => {
     const leaf = `${'t'.repeat(54)}_p2024_01`;
     const taken = new Set<string>();
     const names = ['a', 'b', table, 'pkey', `${'x'.repeat(62)}1`, `${'x'.repeat(62)}2`].map((name) =>
-      leafIndexName(leaf, table, { name }, taken),
+      leafObjectName(leaf, table, name, taken),
     );
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name.length).toBeLessThanOrEqual(63);
-    expect(leafIndexName(leaf, table, { name: 'a' }, new Set())).toBe(names[0]);
+    expect(leafObjectName(leaf, table, 'a', new Set())).toBe(names[0]);
   });
 });

@@ -68,6 +68,12 @@ export const TABLE_CHECKS = {
     why: 'The WAL must tell which row an update or a delete hit.',
     fix: 'ALTER TABLE … REPLICA IDENTITY DEFAULT;',
   },
+  'generated-identity': {
+    worst: 'blocker',
+    title: 'no generated column is in its primary key, and no virtual one in its replica identity',
+    why: 'PostgreSQL refuses an UPDATE or DELETE of a published table whose replica identity holds a generated column that is not published; virtual ones (PostgreSQL 18) cannot be. The application would be stopped by our publication. Generated columns are not copied either, so a key made of them would not be known.',
+    fix: 'ALTER TABLE … REPLICA IDENTITY DEFAULT; or ALTER TABLE … ALTER COLUMN … DROP EXPRESSION;',
+  },
   'partition-column': {
     worst: 'blocker',
     title: 'the partition column exists and is of a supported type',
@@ -97,6 +103,12 @@ export const TABLE_CHECKS = {
     title: 'the number of leaves is sane',
     why: 'Planning, locking and the catalogs grow with each leaf; PostgreSQL handles some thousand of them well.',
     fix: 'A larger --every; a stray row far from the others costs leaves too.',
+  },
+  'leaf-histogram': {
+    worst: 'warning',
+    title: 'few leaves stay empty',
+    why: 'Leaves are made without a gap from the least value to the greatest: one row of the year 44 or 9999 makes a leaf for each period in between. By the statistics of the column (ANALYZE).',
+    fix: '--from puts what lies before it into one leaf; give stray rows a real value, or choose a larger --every.',
   },
   'unique-keys': {
     worst: 'blocker',

@@ -1,4 +1,4 @@
-import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
+import type { QualifiedName } from '../../domain/identifier.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 import type { CheckId } from './registry.ts';
 import type { TableFacts } from './table-kind.ts';
@@ -33,31 +33,24 @@ interface Verdict {
   readonly id: CheckId;
   readonly object: string;
   readonly message: string;
-  readonly fix?: string;
 }
 
-const EXAMINED = [
-  'foreign-keys-out',
-  'foreign-keys-in',
-  'triggers',
-  'rules',
-  'views',
-  'functions',
-  'row-type',
-  'policies-elsewhere',
-  'extended-statistics',
-  'other-dependents',
-] as const satisfies readonly CheckId[];
+const EXAMINED = ['row-type', 'other-dependents'] as const satisfies readonly CheckId[];
 
-/** A finding for each dependent that is not carried, and what was found free of them. */
+const NOTHING: Readonly<Record<(typeof EXAMINED)[number], string>> = {
+  'row-type': 'nothing is made of its row type',
+  'other-dependents': 'nothing else depends on it',
+};
+
+/** A finding for each dependent that no planner of src/plan/attachments knows: unknown kinds block, nothing is passed over. */
 export function decideDependents(dependents: readonly Dependent[], table: TableFacts): Finding[] {
   const name = `${table.schema}.${table.name}`;
   const found = new Map<string, Finding>();
   for (const dependent of dependents) {
     const verdict = judge(dependent, table, name);
     if (verdict === null) continue;
-    const { id, object, message, fix } = verdict;
-    found.set(`${id} ${object}`, blocker(id, object, message, fix));
+    const { id, object, message } = verdict;
+    found.set(`${id} ${object}`, blocker(id, object, message));
   }
   const findings = [...found.values()];
   return EXAMINED.flatMap((id) => {
@@ -66,49 +59,25 @@ export function decideDependents(dependents: readonly Dependent[], table: TableF
   });
 }
 
-const NOTHING: Readonly<Record<(typeof EXAMINED)[number], string>> = {
-  'foreign-keys-out': 'it references no other table',
-  'foreign-keys-in': 'no other table references it',
-  triggers: 'it has no trigger',
-  rules: 'it has no rule',
-  views: 'no view reads it',
-  functions: 'no function is bound to it or to its row type',
-  'row-type': 'nothing is made of its row type',
-  'policies-elsewhere': "no other table's policy reads it",
-  'extended-statistics': 'it has no extended statistics',
-  'other-dependents': 'nothing else depends on it',
-};
+/** Catalogs whose rows sql/catalog/attachments reads by itself: each is carried there, or refused by name. */
+const CARRIED: ReadonlySet<string> = new Set([
+  'pg_trigger',
+  'pg_rewrite',
+  'pg_policy',
+  'pg_proc',
+  'pg_statistic_ext',
+  'pg_publication_rel',
+]);
 
 function judge(dependent: Dependent, table: TableFacts, name: string): Verdict | null {
+  if (CARRIED.has(dependent.catalog)) return null;
   switch (dependent.catalog) {
     case 'pg_class':
       return judgeRelation(dependent, table, name);
     case 'pg_attrdef':
       return dependent.isOwn ? null : other(dependent, name);
     case 'pg_constraint':
-      return judgeConstraint(dependent, table, name);
-    case 'pg_trigger':
-      return judgeTrigger(dependent, name);
-    case 'pg_rewrite':
-      return judgeRule(dependent, name);
-    case 'pg_policy':
-      return judgePolicy(dependent, name);
-    case 'pg_proc':
-      return {
-        id: 'functions',
-        object: dependent.identity,
-        message: `function ${dependent.identity} ${dependent.onRowType ? `uses the row type of ${name}` : `reads ${name}`}`,
-        fix: `DROP ROUTINE ${dependent.identity}; and make it again after the cutover`,
-      };
-    case 'pg_statistic_ext':
-      return {
-        id: 'extended-statistics',
-        object: dependent.identity,
-        message: `extended statistics ${dependent.identity} are not carried yet`,
-        fix: `DROP STATISTICS ${dependent.identity}; and make them again after the cutover`,
-      };
-    case 'pg_publication_rel': // decidePublications names the publication
-      return null;
+      return judgeConstraint(dependent, name);
     case 'pg_type':
       return dependent.dependency === 'i' ? null : rowType(dependent, name);
     default:
@@ -126,73 +95,12 @@ function judgeRelation(dependent: Dependent, { children }: TableFacts, name: str
   return other(dependent, name);
 }
 
-function judgeConstraint(dependent: Dependent, table: QualifiedName, name: string): Verdict | null {
-  const { constraintType, constraintName, isOwn, relation } = dependent;
-  if (constraintType === 'f' && isOwn) {
-    return {
-      id: 'foreign-keys-out',
-      object: constraintName!,
-      message: `foreign key ${constraintName!} of ${name} is not carried yet`,
-      fix: `ALTER TABLE ${quoteName(table)} DROP CONSTRAINT ${quoteIdent(constraintName!)};`,
-    };
-  }
-  if (constraintType === 'f' && relation !== null) {
-    return {
-      id: 'foreign-keys-in',
-      object: `${relation}.${constraintName!}`,
-      message: `foreign key ${constraintName!} of ${relation} references ${name}`,
-      fix: `ALTER TABLE ${relation} DROP CONSTRAINT ${quoteIdent(constraintName!)};`,
-    };
-  }
-  if (isOwn && constraintType !== null && 'pucxn'.includes(constraintType)) return null;
-  if (isOwn && constraintType === 't') return null; // a constraint trigger: named as a trigger
+function judgeConstraint(dependent: Dependent, name: string): Verdict | null {
+  const { constraintType, isOwn, relation } = dependent;
+  if (constraintType === 'f' && (isOwn || relation !== null)) return null; // foreign keys, both ways
+  if (isOwn && constraintType !== null && 'pucxnt'.includes(constraintType)) return null; // 't': a constraint trigger
   if (dependent.onRowType) return rowType(dependent, name);
   return other(dependent, name);
-}
-
-/** Internal triggers belong to foreign keys, which are named themselves. */
-function judgeTrigger({ isInternalTrigger, name: trigger, relation, isOwn, identity }: Dependent, name: string): Verdict | null {
-  if (isInternalTrigger) return null;
-  const on = relation ?? identity;
-  return {
-    id: 'triggers',
-    object: `${on}.${trigger ?? identity}`,
-    message: isOwn
-      ? `trigger ${trigger ?? identity} of ${name} is not carried yet`
-      : `constraint trigger ${trigger ?? identity} of ${on} names ${name}`,
-    fix: `DROP TRIGGER ${quoteIdent(trigger ?? identity)} ON ${on};`,
-  };
-}
-
-function judgeRule({ ruleRelationKind, relation, name: rule, isOwn, identity }: Dependent, name: string): Verdict {
-  const on = relation ?? identity;
-  if (ruleRelationKind === 'v' || ruleRelationKind === 'm') {
-    const kind = ruleRelationKind === 'v' ? 'view' : 'materialized view';
-    return {
-      id: 'views',
-      object: on,
-      message: `${kind} ${on} reads ${name}`,
-      fix: `DROP ${kind.toUpperCase()} ${on}; and make it again after the cutover`,
-    };
-  }
-  return {
-    id: 'rules',
-    object: `${on}.${rule ?? identity}`,
-    message: isOwn ? `rule ${rule ?? identity} of ${name} is not carried yet` : `rule ${rule ?? identity} of ${on} uses ${name}`,
-    fix: `DROP RULE ${quoteIdent(rule ?? identity)} ON ${on};`,
-  };
-}
-
-/** The table's own policies are named by decideRowSecurity. */
-function judgePolicy({ isOwn, relation, name: policy, identity }: Dependent, name: string): Verdict | null {
-  if (isOwn) return null;
-  const on = relation ?? identity;
-  return {
-    id: 'policies-elsewhere',
-    object: `${on}.${policy ?? identity}`,
-    message: `policy ${policy ?? identity} of ${on} reads ${name}`,
-    fix: `DROP POLICY ${quoteIdent(policy ?? identity)} ON ${on}; and make it again after the cutover`,
-  };
 }
 
 function rowType({ description, identity }: Dependent, name: string): Verdict {
@@ -203,69 +111,16 @@ function other({ description, identity }: Dependent, name: string): Verdict {
   return { id: 'other-dependents', object: identity, message: `${description} depends on ${name}` };
 }
 
-export function decideRowSecurity({ rowSecurity, rowSecurityForced, ...table }: TableFacts, dependents: readonly Dependent[]): Finding[] {
-  const name = `${table.schema}.${table.name}`;
-  const policies = dependents.filter(({ catalog, isOwn }) => catalog === 'pg_policy' && isOwn);
-  const findings = [...new Set(policies.map(({ name: policy }) => policy!))].map((policy) =>
-    blocker(
-      'row-security',
-      `${name}.${policy}`,
-      `policy ${policy} of ${name} is not carried yet`,
-      `DROP POLICY ${quoteIdent(policy)} ON ${quoteName(table)};`,
-    ),
-  );
-  if (rowSecurity || rowSecurityForced) {
-    findings.push(
-      blocker(
-        'row-security',
-        name,
-        `row security of ${name} is ${rowSecurity ? 'enabled' : 'forced'}`,
-        `ALTER TABLE ${quoteName(table)} DISABLE ROW LEVEL SECURITY${rowSecurityForced ? ', NO FORCE ROW LEVEL SECURITY' : ''};`,
-      ),
-    );
-  }
-  return findings.length > 0 ? findings : [passed('row-security', name, 'row security is off and there is no policy')];
-}
-
 /** sql/preflight/attached.sql */
 export interface AttachedFacts {
-  /** Publications that have the table, for whatever reason. */
-  readonly publications: readonly string[];
-  readonly allTablesPublications: readonly string[];
   readonly subscriptions: readonly string[];
   readonly securityLabels: readonly string[];
   readonly extensionIndexes: readonly string[];
 }
 
-/** `ours` is the publication of the open migration, if there is one. */
-export function decideAttached(facts: AttachedFacts, dependents: readonly Dependent[], table: QualifiedName, ours?: string): Finding[] {
+export function decideAttached(facts: AttachedFacts, table: QualifiedName): Finding[] {
   const name = `${table.schema}.${table.name}`;
-  const explicit = new Set(
-    dependents
-      .filter(({ catalog }) => catalog === 'pg_publication_rel')
-      .map(({ identity }) => / in publication (.*)$/.exec(identity)?.[1] ?? identity),
-  );
   return [
-    ...listed(
-      'publications',
-      facts.publications.filter((publication) => publication !== ours),
-      name,
-      'no publication has it',
-      (publication) => {
-        const how = facts.allTablesPublications.includes(publication)
-          ? ' (FOR ALL TABLES)'
-          : explicit.has(quoteIfNeeded(publication))
-            ? ''
-            : ' (of its schema)';
-        const fix =
-          how === ''
-            ? `ALTER PUBLICATION ${quoteIdent(publication)} DROP TABLE ${quoteName(table)};`
-            : how === ' (of its schema)'
-              ? `ALTER PUBLICATION ${quoteIdent(publication)} DROP TABLES IN SCHEMA ${quoteIdent(table.schema)};`
-              : `DROP PUBLICATION ${quoteIdent(publication)}; or make it again FOR TABLE … without this one`;
-        return { message: `publication ${publication}${how} has ${name}`, fix };
-      },
-    ),
     ...listed('subscriptions', facts.subscriptions, name, 'no subscription writes it', (subscription) => ({
       message: `subscription ${subscription} writes ${name}`,
     })),
@@ -274,11 +129,6 @@ export function decideAttached(facts: AttachedFacts, dependents: readonly Depend
     })),
     ...facts.extensionIndexes.map((object) => blocker('table-extension', object, `${object} of ${name} is bound to an extension`)),
   ];
-}
-
-/** pg_identify_object writes names as quote_identifier does. */
-function quoteIfNeeded(name: string): string {
-  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdent(name);
 }
 
 function listed(

@@ -1,5 +1,6 @@
 import { quoteIdent, quoteName } from '../../domain/identifier.ts';
-import type { Index, SourceTable } from '../../domain/table.ts';
+import type { Index, SourceTable, UniqueChoice } from '../../domain/table.ts';
+import { undecidable } from '../decisions.ts';
 import type { ColumnFacts } from './columns.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 
@@ -148,14 +149,7 @@ export function decideIndexes(table: SourceTable, partitionColumn: string | null
   const exclusion = secondary.filter(
     ({ constraint, accessMethod }) => constraint?.type === 'x' || (constraint?.type === 'u' && accessMethod !== 'btree'),
   );
-  const unique = secondary.filter(
-    (index) =>
-      index.isUnique &&
-      index.isValid &&
-      !exclusion.includes(index) &&
-      partitionColumn !== null &&
-      !index.keyColumns.includes(partitionColumn),
-  );
+  const unique = (partitionColumn === null ? [] : undecidable(table, partitionColumn)).filter((index) => !exclusion.includes(index));
   const invalid = secondary.filter(({ isValid }) => !isValid);
   const clustered = table.indexes.filter(({ isClustered }) => isClustered);
   return [
@@ -166,13 +160,7 @@ export function decideIndexes(table: SourceTable, partitionColumn: string | null
         name,
         partitionColumn === null ? 'the partition column is not known' : `each unique index has the column ${partitionColumn}`,
       ),
-      (index) =>
-        blocker(
-          'unique-keys',
-          index.name,
-          `unique ${index.constraint === null ? 'index' : 'constraint'} ${index.name} (${index.keyColumns.map((column) => column ?? 'expression').join(', ')}) lacks the partition column ${partitionColumn ?? ''}`,
-          dropOf(table, index),
-        ),
+      (index) => decideUnique(index, partitionColumn ?? ''),
     ),
     ...each(exclusion, passed('exclusion-constraints', name, 'there is no exclusion constraint'), (index) =>
       blocker(
@@ -200,6 +188,31 @@ export function decideIndexes(table: SourceTable, partitionColumn: string | null
     ),
   ];
 }
+
+function decideUnique(index: Index, partitionColumn: string): Finding {
+  const columns = index.keyColumns.map((column) => column ?? 'expression').join(', ');
+  const what = `unique ${index.constraint === null ? 'index' : 'constraint'} ${index.name} (${columns})`;
+  if (index.uniqueness === undefined) {
+    const option = `--decide unique:${index.name}=`;
+    return blocker(
+      'unique-keys',
+      index.name,
+      `${what}: needs your decision: it lacks the partition column ${partitionColumn}, and so cannot hold over all leaves`,
+      [
+        `${option}widen (unique together with ${partitionColumn}; ON CONFLICT has to name it too)`,
+        `${option}per-leaf (unique within each leaf; ON CONFLICT (${columns}) is refused)`,
+        `${option}drop (not carried; ON CONFLICT (${columns}) is refused)`,
+      ].join('; or '),
+    );
+  }
+  return warning('unique-keys', index.name, `${what}: ${DECIDED[index.uniqueness]}`, 'nothing has to be done: it was decided');
+}
+
+const DECIDED: Readonly<Record<UniqueChoice, string>> = {
+  widen: 'widened by the partition column: the same value may be there once for each of its values',
+  'per-leaf': 'on each leaf alone: the same value may be there once in each leaf',
+  drop: 'not carried: nothing keeps its values unique any more',
+};
 
 function dropOf(table: SourceTable, index: Index): string {
   return index.constraint === null

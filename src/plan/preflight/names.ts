@@ -1,7 +1,7 @@
 import { editDistance } from '../../domain/edit-distance.ts';
 import { quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { SourceTable } from '../../domain/table.ts';
-import { leafIndexName, retiredName, retiredObjectName, targetName, targetObjectName } from '../names.ts';
+import { leafObjectName, retiredName, retiredObjectName, targetName, targetObjectName } from '../names.ts';
 import { blocker, passed, warning, type Finding } from './finding.ts';
 
 export interface TakenName {
@@ -13,7 +13,7 @@ export interface TakenName {
 export function listMadeNames(table: SourceTable, leaves: readonly { readonly name: string }[], id: number): string[] {
   const ofLeaves = leaves.flatMap((leaf) => {
     const taken = new Set<string>();
-    return [leaf.name, ...table.indexes.map((index) => leafIndexName(leaf.name, table.name, index, taken))];
+    return [leaf.name, ...table.indexes.map((index) => leafObjectName(leaf.name, table.name, index.name, taken))];
   });
   const sequences = table.columns.flatMap(({ attnum, identity, sequence }) =>
     identity === '' || sequence === null ? [] : [targetObjectName(id, 's', attnum), retiredObjectName(id, sequence.name)],

@@ -171,15 +171,13 @@ describe('what depends on the table', () => {
     expect(worse({ catalog: 'pg_class', relationKind: 'r' }, { ...TABLE, children: ['x'] })).toEqual([]);
   });
 
-  it('security labels and the publication of its own migration', () => {
+  it('security labels', () => {
     const facts = {
-      publications: ['partitioner_7'],
-      allTablesPublications: [],
       subscriptions: [],
       securityLabels: ['selinux on column v of table app.events'],
       extensionIndexes: [],
     };
-    const findings = decideAttached(facts, [], TABLE, 'partitioner_7');
+    const findings = decideAttached(facts, TABLE);
     expect(findings.filter(({ severity }) => severity === 'blocker').map(({ id, object }) => `${id} ${object}`)).toEqual([
       'security-labels selinux on column v of table app.events',
     ]);
@@ -227,8 +225,8 @@ describe('the role on a managed service', () => {
 });
 
 it('sizes and ages', () => {
-  expect(decideSpace(TABLE).severity).toBe('ok');
-  expect(decideSpace({ ...TABLE, tableBytes: 2 ** 40 })).toMatchObject({
+  expect(decideSpace(TABLE, { settings: {} }).severity).toBe('ok');
+  expect(decideSpace({ ...TABLE, tableBytes: 2 ** 40 }, { settings: { max_slot_wal_keep_size: '1024' } })).toMatchObject({
     severity: 'warning',
     message: expect.stringContaining('1.0 TB') as string,
   });

@@ -1,0 +1,17 @@
+-- The rules of a table, and those of other relations (an INSERT rule on a view, say) that use it.
+-- $1::oid: table
+select
+  r.rulename as name,
+  json_build_object('schema', n.nspname, 'name', c.relname) as "table",
+  r.ev_class = $1::oid as "isOwn",
+  pg_get_ruledef(r.oid) as definition,
+  r.ev_enabled as enabled,
+  obj_description(r.oid, 'pg_rewrite') as comment,
+  pg_has_role(c.relowner, 'USAGE') as "mayAlter"
+from pg_rewrite r
+join pg_class c on c.oid = r.ev_class
+join pg_namespace n on n.oid = c.relnamespace
+where r.rulename <> '_RETURN'
+  and (r.ev_class = $1::oid
+    or exists (select from pg_depend d where d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid))
+order by r.ev_class <> $1::oid, n.nspname, c.relname, r.rulename

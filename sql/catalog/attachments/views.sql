@@ -1,0 +1,35 @@
+-- The views that read the table, or a materialized view which has to be made anew because it reads the table.
+-- Views of views need nothing: a view keeps its identity when it is replaced.
+-- $1::oid: table
+with recursive replaced as (
+  select $1::oid as oid
+  union
+  select r.ev_class
+  from replaced
+  join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = replaced.oid and d.classid = 'pg_rewrite'::regclass
+  join pg_rewrite r on r.oid = d.objid and r.ev_class <> replaced.oid
+  join pg_class m on m.oid = r.ev_class and m.relkind = 'm'
+)
+select
+  n.nspname as schema,
+  c.relname as name,
+  c.oid::int8 as oid,
+  pg_get_viewdef(c.oid) as definition,
+  coalesce(c.reloptions, '{}') as options,
+  c.relpersistence as persistence,
+  pg_has_role(c.relowner, 'USAGE') as "mayAlter",
+  pg_get_userbyid(c.relowner) as owner,
+  has_schema_privilege(n.oid, 'CREATE') as "mayCreate",
+  exists (select from pg_depend d join pg_rewrite r on r.oid = d.objid
+          where d.classid = 'pg_rewrite'::regclass and r.ev_class = c.oid and d.refclassid = 'pg_constraint'::regclass
+            and d.refobjid in (select con.oid from pg_constraint con where con.conrelid = $1::oid)) as "needsKey",
+  (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid
+   where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass limit 1) as extension
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'v' and exists (
+  select from pg_depend d join pg_rewrite r on r.oid = d.objid
+  where d.classid = 'pg_rewrite'::regclass and r.ev_class = c.oid and r.rulename = '_RETURN'
+    and d.refclassid = 'pg_class'::regclass and d.refobjid in (select oid from replaced)
+)
+order by n.nspname, c.relname

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inTransaction, sqlState, toMigratorError, withClient, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { addHistory, store } from '../pg/control-store.ts';
+
+export interface AfterLog {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+const LOCK_TIMEOUT_MS = 500;
+const RETRY_MS = 500;
+
+/** Class 08 (connection), 53 (resources), 57 (operator intervention): not the step's fault. */
+const ELSEWHERE = /^(08|53|57)/;
+/** lock_not_available, deadlock_detected */
+const TRY_AGAIN: ReadonlySet<string | undefined> = new Set(['55P03', '40P01']);
+
+/**
+ * Runs what is left to do after the switch, one step a transaction, with the record that it is done. A step that the data refuses is
+ * recorded and passed over: its constraint stays NOT VALID, and goes on guarding new rows. Resumed where it was by the next call.
+ * Returns the objects whose steps failed. Stops with the signal: a validation under way is cancelled.
+ */
+export async function runAfterSteps(
+  settings: ConnectionSettings,
+  migrationId: number,
+  log: AfterLog,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<string[]> {
+  return withClient(settings, { applicationName: 'partitioner after', lockTimeoutMs: LOCK_TIMEOUT_MS }, async (client) => {
+    const failed: string[] = [];
+    for (;;) {
+      signal.throwIfAborted();
+      const [step] = (await store(client, 'cutover/next-after-step', [migrationId])) as unknown as AfterStepRow[];
+      if (!step) return failed;
+      log.info({ step: step.step, of: step.total, object: step.object }, 'after the switch');
+      const failure = await runStep(settings, client, migrationId, step, signal);
+      if (failure === 'again') {
+        await sleep(RETRY_MS, undefined, { signal });
+        continue;
+      }
+      if (failure !== null) {
+        failed.push(step.object);
+        log.error({ object: step.object, err: failure.message, detail: failure.detail }, 'not possible: it stays NOT VALID');
+      }
+    }
+  });
+}
+
+interface AfterStepRow {
+  readonly step: number;
+  readonly object: string;
+  readonly statement: string;
+  readonly total: number;
+}
+
+async function runStep(
+  settings: ConnectionSettings,
+  client: Client,
+  migrationId: number,
+  { step, object, statement }: AfterStepRow,
+  signal: AbortSignal,
+): Promise<null | 'again' | { readonly message: string; readonly detail?: string | undefined }> {
+  const cancel = (): void => {
+    void cancelBackend(settings, client);
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    await inTransaction(client, async () => {
+      await client.query(statement);
+      await store(client, 'cutover/finish-after-step', [migrationId, step, null]);
+    });
+    return null;
+  } catch (error) {
+    const state = sqlState(error);
+    if (TRY_AGAIN.has(state)) return 'again';
+    if (state === undefined || ELSEWHERE.test(state)) throw error;
+    const failure = toMigratorError(error, object);
+    await store(client, 'cutover/finish-after-step', [migrationId, step, JSON.stringify(failure)]);
+    await addHistory(client, migrationId, 'after step failed', failure.toJSON());
+    return failure;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+async function cancelBackend(settings: ConnectionSettings, client: Client): Promise<void> {
+  const pid = (client as Client & { processID?: number }).processID ?? 0;
+  await withClient(settings, { applicationName: 'partitioner after' }, (other) =>
+    other.query('select pg_catalog.pg_cancel_backend($1)', [pid]),
+  ).catch(() => undefined);
+}

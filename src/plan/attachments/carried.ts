@@ -1,0 +1,66 @@
+import type { QualifiedName } from '../../domain/identifier.ts';
+import type { SourceTable } from '../../domain/table.ts';
+import type { Decisions } from '../decisions.ts';
+import type { DdlStep } from '../migration-plan.ts';
+import type { CheckId } from '../preflight/registry.ts';
+
+/** What becomes of an object that hangs on the table. */
+export interface Fate {
+  readonly kind: string;
+  readonly name: string;
+  readonly fate: 'moved in the swap' | 'created before, swapped' | 'validated after' | 'needs your decision' | 'blocks' | 'stays';
+  /** In a sentence, for people. */
+  readonly how: string;
+  /** The check that reports it. */
+  readonly check: CheckId;
+  /** What to know before the switch, where the same object will act differently. */
+  readonly warning?: string;
+  /** SQL or the flag that mends what blocks. */
+  readonly fix?: string;
+}
+
+/** A statement that runs once the switch is committed; kept in partitioner.after_step until it is done. */
+export interface AfterStep extends DdlStep {
+  readonly object: string;
+}
+
+/** What one kind of object contributes. */
+export interface Carried {
+  readonly fates: readonly Fate[];
+  /** Under the old names, before the renames. */
+  readonly retire: readonly DdlStep[];
+  /** After the renames: the source's name is the partitioned table's. */
+  readonly restore: readonly DdlStep[];
+  readonly after: readonly AfterStep[];
+}
+
+export interface AttachmentContext {
+  readonly table: SourceTable;
+  readonly source: QualifiedName;
+  readonly partitionKey: string;
+  readonly decisions: Decisions;
+  /** server_version_num */
+  readonly version: number;
+  /** Every leaf of the target. */
+  readonly leaves: readonly QualifiedName[];
+}
+
+export const NOTHING: Carried = { fates: [], retire: [], restore: [], after: [] };
+
+export function join(parts: readonly Carried[]): Carried {
+  return {
+    fates: parts.flatMap(({ fates }) => fates),
+    retire: parts.flatMap(({ retire }) => retire),
+    restore: parts.flatMap(({ restore }) => restore),
+    after: parts.flatMap(({ after }) => after),
+  };
+}
+
+export function only(fate: Fate): Carried {
+  return { ...NOTHING, fates: [fate] };
+}
+
+/** As people write it: `app.events`. */
+export function label({ schema, name }: QualifiedName): string {
+  return `${schema}.${name}`;
+}

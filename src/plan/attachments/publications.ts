@@ -1,0 +1,87 @@
+import type { Publication } from '../../domain/attachments.ts';
+import { quoteIdent, quoteName } from '../../domain/identifier.ts';
+import { decisionOn } from '../decisions.ts';
+import type { DdlStep } from '../migration-plan.ts';
+import { label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+
+const LEAK =
+  'it has every new table at once: the whole backfill is sent to its subscribers, in tables that they do not know (a subscription stops at that, until it has them)';
+
+/** What a subscriber sees after the switch depends on publish_via_partition_root: the table's name, or the leaves'. */
+export function planPublication(
+  publication: Publication,
+  { source }: AttachmentContext,
+  decisions: AttachmentContext['decisions'],
+): Carried {
+  const { name, isExplicit, isAllTables, viaRoot, columns, rowFilter, hasPartitioned, owner, mayAlter } = publication;
+  const base = { kind: 'publication', name, check: 'publications' } as const;
+  const option = `publication:${name}`;
+  const isPartial = columns !== null || rowFilter !== null;
+  const choices = isPartial ? ['root'] : ['root', 'leaves'];
+  const choice = decisionOn(decisions, option, choices);
+  const how = isExplicit ? 'FOR TABLE' : isAllTables ? 'FOR ALL TABLES' : 'FOR TABLES IN SCHEMA';
+  if (choice === null && (!isExplicit || !viaRoot)) {
+    return only({
+      ...base,
+      fate: 'needs your decision',
+      how: `${how}. ${isExplicit ? '' : `${LEAK}. `}${viaRoot ? 'It publishes via the root' : `After the switch it sends changes under the leaves' names, unless it publishes via the root`}`,
+      fix: choices
+        .map(
+          (each) =>
+            `--decide ${option}=${each} (${each === 'root' ? `${viaRoot ? 'it goes on publishing' : 'it is set to publish'} via the root: subscribers see ${label(source)} as before` : 'subscribers see the leaves: they need tables of those names'})`,
+        )
+        .join('; or '),
+    });
+  }
+  const setRoot = choice === 'root' && !viaRoot;
+  if ((isExplicit || setRoot) && !mayAlter) {
+    return only({
+      ...base,
+      fate: 'blocks',
+      how: `it belongs to ${owner}, and our role may not alter it`,
+      fix: `GRANT ${owner} TO CURRENT_USER;`,
+    });
+  }
+  const step = (sql: string, why: string): DdlStep => ({ sql, lock: `SHARE UPDATE EXCLUSIVE on ${label(source)}`, why });
+  return {
+    ...NOTHING,
+    fates: [
+      {
+        ...base,
+        fate: isExplicit || setRoot ? 'moved in the swap' : 'stays',
+        how: `${isExplicit ? 'the partitioned table is in it instead, with column list and row filter' : `${how}: has every table`}; ${choice === 'leaves' ? "sends the leaves' names" : `sends the name ${label(source)}`}`,
+        ...(setRoot && hasPartitioned
+          ? { warning: `publication ${name} has other partitioned tables: they are sent under their root's name too from the switch on` }
+          : {}),
+        ...(isExplicit ? {} : { warning: `publication ${name} ${how}: ${LEAK}` }),
+      },
+    ],
+    retire: isExplicit
+      ? [step(`alter publication ${quoteIdent(name)} drop table ${quoteName(source)}`, 'the retired table is no longer sent')]
+      : [],
+    restore: [
+      ...(setRoot
+        ? [
+            {
+              sql: `alter publication ${quoteIdent(name)} set (publish_via_partition_root = true)`,
+              lock: 'none',
+              why: 'subscribers see the name as before',
+            },
+          ]
+        : []),
+      ...(isExplicit
+        ? [
+            step(
+              `alter publication ${quoteIdent(name)} add table ${quoteName(source)}${columns === null ? '' : ` (${columns.map(quoteIdent).join(', ')})`}${rowFilter === null ? '' : ` where ${wrapped(rowFilter)}`}`,
+              'the partitioned table is sent',
+            ),
+          ]
+        : []),
+    ],
+  };
+}
+
+/** pg_get_expr prints a filter with parentheses where it has an operator, and without where it is a column or a constant. */
+function wrapped(expression: string): string {
+  return `(${expression})`;
+}

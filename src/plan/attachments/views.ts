@@ -1,0 +1,72 @@
+import type { MaterializedView, Rule, View } from '../../domain/attachments.ts';
+import { quoteName } from '../../domain/identifier.ts';
+import { isKeyWidened } from '../decisions.ts';
+import { storageClause } from '../index-sql.ts';
+import { label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+
+/** Replaced under its name: it stays the same object, with its privileges, comments, defaults, triggers and what reads it. */
+export function planView(view: View, { table, partitionKey, source }: AttachmentContext): Carried {
+  const { definition, options, mayAlter, mayCreate, owner, persistence, needsKey, extension } = view;
+  const base = { kind: 'view', name: label(view), check: 'views' } as const;
+  const blocks = (how: string, fix: string): Carried => only({ ...base, fate: 'blocks', how, fix });
+  const drop = `DROP VIEW ${quoteName(view)}; and make it again after the cutover`;
+  if (persistence === 't') return blocks('it is a temporary view of some session: it ends with that session', 'let the session end');
+  if (extension !== null) return blocks(`it belongs to extension ${extension}`, drop);
+  if (!mayAlter) return blocks(`it belongs to ${owner}, and our role may not replace it`, `GRANT ${owner} TO CURRENT_USER; or: ${drop}`);
+  if (!mayCreate)
+    return blocks(`our role may not create in schema ${view.schema}`, `GRANT CREATE ON SCHEMA ${view.schema} TO CURRENT_USER;`);
+  if (needsKey && isKeyWidened(table, partitionKey)) {
+    return blocks(
+      `it groups by the primary key alone, which is (…, ${partitionKey}) after the switch`,
+      `name ${partitionKey}, or every column shown, in its GROUP BY`,
+    );
+  }
+  return {
+    ...NOTHING,
+    fates: [
+      {
+        ...base,
+        fate: 'moved in the swap',
+        how: 'replaced in place: the same object, with its privileges, options and what depends on it',
+      },
+    ],
+    restore: [
+      {
+        sql: `create or replace view ${quoteName(view)} ${storageClause(options)} as ${definition.replace(/;\s*$/, '')}`,
+        lock: `ACCESS EXCLUSIVE on ${label(view)}`,
+        why: `reads what is named ${label(source)} by now`,
+      },
+    ],
+  };
+}
+
+export function planMaterializedView(view: MaterializedView): Carried {
+  return only({
+    kind: 'materialized view',
+    name: label(view),
+    fate: 'blocks',
+    check: 'views',
+    how: 'it is bound to the table by its identity, and cannot be replaced in place',
+    fix: `DROP MATERIALIZED VIEW ${quoteName(view)}; and make it again after the cutover`,
+  });
+}
+
+/** Rules of the table itself cannot be on what they would rewrite twice; those of views that write it are replaced in place. */
+export function planRule(rule: Rule): Carried {
+  const { name, table, isOwn, definition, mayAlter } = rule;
+  const base = { kind: 'rule', name: `${label(table)}.${name}`, check: 'rules' } as const;
+  const drop = `DROP RULE ${name} ON ${quoteName(table)};`;
+  if (isOwn) return only({ ...base, fate: 'blocks', how: 'rules of the table are not carried: use a trigger', fix: drop });
+  if (!mayAlter) return only({ ...base, fate: 'blocks', how: `our role may not alter ${label(table)}`, fix: drop });
+  return {
+    ...NOTHING,
+    fates: [{ ...base, fate: 'moved in the swap', how: 'replaced in place' }],
+    restore: [
+      {
+        sql: definition.replace(/^CREATE RULE/, 'create or replace rule').replace(/;\s*$/, ''),
+        lock: `ACCESS EXCLUSIVE on ${label(table)}`,
+        why: 'writes what has the name by now',
+      },
+    ],
+  };
+}
