@@ -105,7 +105,7 @@ export function decideHistogram(
     ...(range.min < dense.from && first !== null ? [`--from ${quoted(text(first))} puts what lies before it into one leaf`] : []),
     ...(range.max > dense.to
       ? [
-          `look whether these rows are meant: SELECT * FROM ${quoteName(table)} WHERE ${quoteIdent(column.name)} > ${keyLiteral(kind, dense.to)};`,
+          `look whether these rows are meant (SELECT * FROM ${quoteName(table)} WHERE ${quoteIdent(column.name)} > ${keyLiteral(kind, dense.to)})`,
         ]
       : []),
     'or a larger --every',
