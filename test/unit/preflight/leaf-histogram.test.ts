@@ -91,7 +91,9 @@ describe('stray rows in the histogram of leaves', () => {
     );
     expect(low.fix).toBe('--from 2020-01-01 puts what lies before it into one leaf; or a larger --every');
     const high = look({ min: '2020-01-15', max: '9999-12-31', histogram: BULK });
-    expect(high.fix).toBe(`look whether these rows are meant (SELECT * FROM "app"."events" WHERE "at" > '2026-11-15'); or a larger --every`);
+    expect(high.fix).toBe(
+      `look whether these rows are meant (SELECT * FROM "app"."events" WHERE "at" > '2026-11-15'); or a larger --every`,
+    );
     expect(look({ min: '1970-01-01', max: '2026-11-15', histogram: BULK, common: [['1970-01-01', 0.05]] }).message).toContain(
       'most rows lie from 2020-01-15',
     );
