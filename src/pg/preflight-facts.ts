@@ -2,6 +2,7 @@ import type { QualifiedName } from '../domain/identifier.ts';
 import type { EventTrigger, OpenTransaction, PreparedTransaction } from '../plan/preflight/activity.ts';
 import type { ColumnFacts, ConstraintFacts } from '../plan/preflight/columns.ts';
 import type { AttachedFacts, Dependent, SequenceDependent } from '../plan/preflight/dependents.ts';
+import type { WidePublication } from '../plan/preflight/generated.ts';
 import type { TakenName } from '../plan/preflight/names.ts';
 import { recognizeProvider, type ProviderMarks } from '../plan/preflight/provider.ts';
 import type { RoleFacts, TablePrivileges } from '../plan/preflight/role.ts';
@@ -93,6 +94,11 @@ export async function listSequenceDependents(client: Client, oid: number): Promi
 
 export async function fetchAttachedFacts(client: Client, oid: number): Promise<AttachedFacts> {
   return one(client, 'attached', [oid]);
+}
+
+/** Only from PostgreSQL 18 on is it asked which generated columns a publication has. */
+export async function listWidePublications(client: Client, schema: string): Promise<WidePublication[]> {
+  return list(client, 'wide-publications', [schema]);
 }
 
 export async function listTakenNames(client: Client, schema: string, names: readonly string[]): Promise<TakenName[]> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../src/actions/check.ts';
 import { checkAs, found } from '../support/check.ts';
 import { createDatabase } from '../support/database.ts';
 import { MAJORS } from '../support/server.ts';
@@ -57,6 +58,25 @@ describe('generated columns in what tells a row', () => {
     await client.query("update app.events set at = '2024-01-03'");
     await client.query('drop publication p');
     expect(found(await checkAs(database.settings, 'app.events'), 'blocker')).toEqual([]);
+  });
+
+  it('stored ones and a publication of all tables without them: our own DELETE on a leaf would fail', async () => {
+    await using database = await createDatabase({ major: 18 });
+    const client = await database.client();
+    await client.query(`create schema app; create table app.events (id int primary key, at date not null, s int generated always as (id + 2) stored);
+      create publication every for all tables; create publication changes for tables in schema app with (publish = 'insert')`);
+    await client.query(`create table app.leaf (like app.events including generated); alter table app.leaf replica identity full`);
+    await client.query("insert into app.leaf values (1, '2024-01-01')");
+    await expect(client.query('delete from app.leaf')).rejects.toMatchObject({
+      detail: expect.stringContaining('unpublished generated columns') as string,
+    });
+    const look = async (): Promise<Finding | undefined> =>
+      (await checkAs(database.settings, 'app.events')).find(({ id }) => id === 'generated-identity');
+    const finding = await look();
+    expect(finding).toMatchObject({ severity: 'blocker', message: expect.stringContaining('the publication every takes in') as string });
+    await client.query(finding!.fix!);
+    await client.query('delete from app.leaf');
+    expect(await look()).toMatchObject({ severity: 'ok' });
   });
 
   it.each(MAJORS)('one in the primary key, PostgreSQL %i', async (major) => {

@@ -39,6 +39,8 @@ const OUTCOMES: readonly (readonly [query: string, outcome: string])[] = [
   ['select * from app.users u, app.events e where e.at = u.seen and u.id = $1', 'some'],
   ['select * from app.events order by at desc limit $1', 'some'],
   ['select max(at) from app.events', 'some'],
+  ['select * from app.events where tenant = $1 order by at desc limit $2', 'all'],
+  ['select max(id) from app.events', 'all'],
   ['select id from app.events where id = $1', 'all'],
   ['select * from app.events where id = any($1)', 'all'],
   ['select * from app.events where id in ($1 /*, ... */)', 'all'],

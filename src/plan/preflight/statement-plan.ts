@@ -18,7 +18,7 @@ const PASSING = new Set(['LockRows', 'Result', 'Subquery Scan', 'ProjectSet']);
 /**
  * Reads a plan over the empty twin, made for parameters that are NULL: what prunes by a parameter has its leaves removed when
  * it starts, what keeps them all cannot prune. Pruning that waits for a value from another part of the plan (a join, a
- * subquery) shows as a plain comparison of the partition column; a LIMIT over leaves in their order reads on only as far as it must.
+ * subquery) shows as a plain comparison of the partition column; a LIMIT over leaves in their order, of rows that all will do, reads on only as far as it must.
  */
 export function readPlan(
   root: PlanNode,
@@ -38,7 +38,7 @@ export function readPlan(
     }
     if (type === 'Append' || type === 'Merge Append') {
       const scans = members.map((member) => leafScan(member, twin.leaves)).filter((scan) => scan !== null);
-      const isEarly = stopsEarly && type === 'Append';
+      const isEarly = stopsEarly && type === 'Append' && scans.every((scan) => isUnconditional(scan, twin.key));
       if (scans.length >= twin.leaves.length && removed === 0 && !isEarly) {
         if (!scans.every((scan) => comparesKey(scan, twin.key))) all = true;
       }
@@ -60,6 +60,12 @@ function leafScan(node: PlanNode, leaves: readonly string[]): PlanNode | null {
     if (found !== null) return found;
   }
   return null;
+}
+
+/** Whether each row will do: then a LIMIT is soon reached. min() and max() leave out NULLs of the column. */
+function isUnconditional(scan: PlanNode, key: string): boolean {
+  const conditions = [scan['Index Cond'], scan['Filter']].filter((text) => typeof text === 'string');
+  return conditions.every((condition) => / IS NOT NULL\)$/.test(condition) && !condition.includes(' AND ') && condition.includes(key));
 }
 
 const COMPARISONS = new Set(['=', '<', '>']);
