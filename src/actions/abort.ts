@@ -5,6 +5,7 @@ import type { ConnectionSettings } from '../pg/connection.ts';
 import { listLeaves } from '../pg/control-store.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { forgetMigration, requireMigration, stopFollowing, type TraceLog } from './forget-migration.ts';
+import { dropTwins } from './twins.ts';
 
 /**
  * Undoes everything before the cutover: slot, publication, target, leaves, bookkeeping. The source is as it was.
@@ -25,6 +26,7 @@ export async function abortMigration(settings: ConnectionSettings, migrationId: 
       const tables = [migration.targetName, `partitioner_${migrationId}_staging`, ...leaves.map(({ name }) => name)].filter(
         (name) => name !== '',
       );
+      await dropTwins(client, migrationId);
       for (const name of tables) await client.query(`drop table if exists ${quoteName({ schema, name })}`);
       await forgetMigration(client, migrationId);
     });

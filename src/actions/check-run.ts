@@ -1,5 +1,6 @@
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
 import type { PlanOptions } from '../plan/options.ts';
+import type { Fate } from '../plan/attachments/carried.ts';
 import { unread, type Finding } from '../plan/preflight/finding.ts';
 import type { CheckId } from '../plan/preflight/registry.ts';
 
@@ -10,6 +11,8 @@ export interface CheckRun {
   readonly client: Client;
   readonly options: PlanOptions;
   readonly findings: Finding[];
+  /** What hangs on the table and what becomes of it, once that was read. */
+  readonly dependents: Fate[];
 }
 
 /** Reads in one read-only transaction. What the role may not read becomes a warning of each check that needs it, and null. */

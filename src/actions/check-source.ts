@@ -9,14 +9,13 @@ import {
   fetchTablePrivileges,
   listColumnFacts,
   listConstraintFacts,
-  listDependents,
   listSequenceDependents,
   listTakenNames,
   listWidePublications,
 } from '../pg/preflight-facts.ts';
 import { MAX_LEAVES, planLeaves } from '../plan/leaves.ts';
 import { decideColumnTypes, decideConstraints, type ColumnFacts } from '../plan/preflight/columns.ts';
-import { decideAttached, decideDependents, decideSequences } from '../plan/preflight/dependents.ts';
+import { decideAttached, decideSequences } from '../plan/preflight/dependents.ts';
 import { unread } from '../plan/preflight/finding.ts';
 import { decideGeneratedIdentity } from '../plan/preflight/generated.ts';
 import { decideIndexes, decidePrimaryKey, decideReplicaIdentity } from '../plan/preflight/keys.ts';
@@ -34,6 +33,7 @@ import { decideDefaultPrivileges, decideTablePrivileges, type RoleFacts } from '
 import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
 import { decideSpace } from '../plan/preflight/size.ts';
 import { decideFreezeAge, type TableFacts } from '../plan/preflight/table-kind.ts';
+import { fatesOfParts } from '../plan/attachments/plan-attachments.ts';
 import { ATTACHMENT_CHECKS, decideAttachments, decideStatistics } from '../plan/preflight/attachments.ts';
 import { fetchDecided, planCarried } from './plan-carried.ts';
 import { attempt, read, type CheckRun } from './check-run.ts';
@@ -91,14 +91,16 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
 
 async function checkDependents(run: CheckRun, { facts, migration }: SourceContext, table: SourceTable | null, name: string): Promise<void> {
   const { client, findings } = run;
-  const dependents = await read(run, ['other-dependents', 'row-type'], name, () => listDependents(client, facts.oid));
-  if (dependents === null) return;
-  findings.push(...decideDependents(dependents, facts));
   const attached = await read(run, ['subscriptions', 'security-labels'], name, () => fetchAttachedFacts(client, facts.oid));
   if (attached !== null) findings.push(...decideAttached(attached, facts));
   if (table !== null) {
-    const carried = await read(run, ATTACHMENT_CHECKS, name, () => planCarried(client, table, run.options));
-    if (carried !== null) findings.push(...decideStatistics(table), ...decideAttachments(carried, name));
+    const carried = await read(run, [...ATTACHMENT_CHECKS, 'row-type', 'other-dependents'], name, async () =>
+      planCarried(client, table, { options: run.options, id: await fetchNextMigrationId(client), leaves: [] }),
+    );
+    if (carried !== null) {
+      findings.push(...decideStatistics(table), ...decideAttachments(carried, name), ...carried.unknown);
+      run.dependents.push(...fatesOfParts(table), ...carried.fates);
+    }
   }
   if (migration !== null) return; // its target uses the sequences already
   const sequences = await read(run, ['shared-sequences'], name, () => listSequenceDependents(client, facts.oid));

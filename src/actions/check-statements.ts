@@ -17,7 +17,13 @@ import {
 import { unread, type Finding } from '../plan/preflight/finding.ts';
 import { readPlan, type PlanReading } from '../plan/preflight/statement-plan.ts';
 import { readStatement, shapeOf, type StatementText } from '../plan/preflight/statement-text.ts';
-import { decideStatements, decideStatementsAbsent, type StatementFacts, type StatementOutcome } from '../plan/preflight/statements.ts';
+import {
+  decideStatements,
+  decideStatementsAbsent,
+  type StatementFacts,
+  type StatementOutcome,
+  type StatementsContext,
+} from '../plan/preflight/statements.ts';
 import { planTwin, sampleOf, type Twin } from '../plan/preflight/twin.ts';
 import { bindIdentifiers, loadSql } from '../sql/load.ts';
 
@@ -49,6 +55,7 @@ export async function checkStatements(client: Client, table: SourceTable, key: T
       table,
       partitionColumn: key.name,
       primary: primaryOf(table),
+      unique: uniqueOf(table, key.name),
     });
     const GRANT = 'GRANT pg_read_all_stats TO CURRENT_USER; (as a superuser, for the role that connects)';
     return hidden ? [...findings, unread('statements', name, 'the statements of other roles are hidden', GRANT)] : findings;
@@ -62,6 +69,17 @@ export async function checkStatements(client: Client, table: SourceTable, key: T
 function primaryOf(table: SourceTable): { name: string; columns: string[] } | null {
   const primary = table.indexes.find(({ isPrimary }) => isPrimary);
   return primary === undefined ? null : { name: primary.name, columns: primary.keyColumns.filter((column) => column !== null) };
+}
+
+function uniqueOf(table: SourceTable, key: string): StatementsContext['unique'] {
+  return table.indexes
+    .filter(({ isUnique }) => isUnique)
+    .map(({ keyColumns, isPrimary, uniqueness }) => {
+      const columns = keyColumns.filter((column) => column !== null);
+      const isKept = columns.includes(key);
+      const becomes = isKept ? columns : isPrimary || uniqueness === 'widen' ? [...columns, key] : null;
+      return { columns, becomes };
+    });
 }
 
 /** What becomes of each statement that names the table; exported so that it can be tested with statements given by hand. */

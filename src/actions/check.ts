@@ -14,6 +14,7 @@ import {
   listPreparedTransactions,
   listRelationNames,
 } from '../pg/preflight-facts.ts';
+import type { Fate } from '../plan/attachments/carried.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { decideEventTriggers, decidePrepared, decideTransactions } from '../plan/preflight/activity.ts';
 import type { Finding } from '../plan/preflight/finding.ts';
@@ -35,6 +36,14 @@ import { checkSource } from './check-source.ts';
 
 export type { Finding } from '../plan/preflight/finding.ts';
 
+export interface CheckReport {
+  /** Null when there is none, or none that can be migrated. */
+  readonly table: SourceTable | null;
+  readonly findings: readonly Finding[];
+  /** The dependency map: what refers to the table, and what becomes of each. */
+  readonly dependents: readonly Fate[];
+}
+
 /**
  * Looks at server, role and table and says what is in the way, each with what mends it. Changes nothing: it reads in read-only
  * transactions; beside them it opens a replication connection and closes it again, and plans the statements that the server has
@@ -45,16 +54,17 @@ export async function checkTable(
   settings: ConnectionSettings,
   tableText: string,
   options: PlanOptions,
-): Promise<{ table: SourceTable | null; findings: Finding[] }> {
+): Promise<CheckReport> {
   const findings: Finding[] = [];
-  const run: CheckRun = { client, options, findings };
+  const dependents: Fate[] = [];
+  const run: CheckRun = { client, options, findings, dependents };
   const link = await fetchLinkFacts(client, settings);
   const linkFinding = decideLink(link, describeConnection(settings));
   findings.push(linkFinding);
   const server = await inTransaction(client, () => fetchServerFacts(client), READ_ONLY);
   const version = decideVersion(server);
   findings.push(...version);
-  if (version.some(({ id, severity }) => id === 'server-version' && severity === 'blocker')) return { table: null, findings };
+  if (version.some(({ id, severity }) => id === 'server-version' && severity === 'blocker')) return { table: null, findings, dependents };
 
   const name = await resolve(run, tableText);
   const facts = name === null ? null : await read(run, ['table-exists', 'table-kind'], tableText, () => fetchTableFacts(client, name));
@@ -71,12 +81,12 @@ export async function checkTable(
   });
   if (facts === null) {
     if (!findings.some(({ id }) => id === 'table-exists' || id === 'role-schema')) findings.push(await missing(run, tableText));
-    return { table: null, findings };
+    return { table: null, findings, dependents };
   }
   const kind = decideTableKind(facts, migration);
   findings.push(decideTableFound(facts), ...kind, decideOpenMigration(migration, facts));
-  if (!isOrdinary(kind)) return { table: null, findings };
-  return { table: await checkSource(run, { facts, server, role, migration }), findings };
+  if (!isOrdinary(kind)) return { table: null, findings, dependents };
+  return { table: await checkSource(run, { facts, server, role, migration }), findings, dependents };
 }
 
 const READ_ONLY = 'begin transaction read only';

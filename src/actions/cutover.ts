@@ -11,10 +11,9 @@ import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
 import { leafNames } from '../plan/attachments/plan-attachments.ts';
 import { planSwap, type Swap } from '../plan/swap.ts';
-import { decideDependents } from '../plan/preflight/dependents.ts';
 import { fetchAttachments } from '../pg/attachments.ts';
-import { fetchTableFacts, listDependents } from '../pg/preflight-facts.ts';
-import { planCarried } from './plan-carried.ts';
+import { planCarried, type CarriedNow } from './plan-carried.ts';
+import { dropTwins, fillTwins, type FilledTwins } from './twins.ts';
 
 /** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
 export interface CutoverReceipt {
@@ -86,13 +85,30 @@ const BACK_OFF_MS = { first: 100, most: 3_000 };
  * Throws LOCK_NOT_ACQUIRED when the attempts are used up; the table is then as it was.
  */
 export async function cutover(context: CutoverContext): Promise<CutoverReceipt> {
+  const filled: FilledTwins = new Map();
+  try {
+    return await attemptUntilSwitched(context, filled);
+  } catch (error) {
+    // A cutover that fails leaves the catalog as it was; what cannot be reached now goes with the next cutover, or with an abort.
+    if (filled.size > 0) {
+      await withClient(context.settings, { applicationName: 'partitioner cutover' }, (client) =>
+        dropTwins(client, context.migration.id),
+      ).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins): Promise<CutoverReceipt> {
   const { limits, onAttempt, onWaiting, signal } = context;
   let blockers = '';
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
     context.assertProven();
     const outcome = await withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
-      withClient(context.settings, { applicationName: 'partitioner fence' }, (fencer) => attemptSwap(context, locker, fencer, attempt)),
+      withClient(context.settings, { applicationName: 'partitioner fence' }, (fencer) =>
+        attemptSwap(context, locker, fencer, attempt, filled),
+      ),
     );
     onAttempt(ATTEMPT[outcome.type]);
     if (outcome.type === 'switched') {
@@ -121,12 +137,17 @@ const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 
   '57014': 'hold_limit', // query_canceled: our own statement_timeout
 };
 
-async function attemptSwap(context: CutoverContext, locker: Client, fencer: Client, attempts: number): Promise<Attempt> {
+async function attemptSwap(
+  context: CutoverContext,
+  locker: Client,
+  fencer: Client,
+  attempts: number,
+  filled: FilledTwins,
+): Promise<Attempt> {
   const { migration, limits, now } = context;
   const source = quoteName(migration.source);
   const startedAt = new Date().toISOString();
   const names = await displayNames(fencer, migration.plan);
-  const { swap, text } = await planNow(context, locker);
   let held = Infinity;
   /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
   const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
@@ -137,6 +158,10 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     return rows;
   };
   try {
+    const { swap, carried } = await planNow(context, locker);
+    const { lockTimeoutMs } = limits;
+    const twins = { client: locker, migrationId: migration.id, plan: migration.plan, lockTimeoutMs, onWaiting: context.onWaiting };
+    await fillTwins(twins, carried.materializedViews, filled);
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     const asked = now();
@@ -149,7 +174,7 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
     context.assertProven();
     const upgradeAsked = now();
     await limited(`lock table only ${source} in access exclusive mode`);
-    if ((await fetchAttachments(locker, migration.sourceOid)).text !== text) throw new AttachmentsChanged();
+    if ((await fetchAttachments(locker, migration.sourceOid)).text !== carried.text) throw new AttachmentsChanged();
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
     const beforeCommit = now();
@@ -189,22 +214,18 @@ async function attemptSwap(context: CutoverContext, locker: Client, fencer: Clie
  * What hangs on the table is planned as it is now, not as it was when the migration began: a trigger or a view that came meanwhile
  * is carried like the others. Read on the session that will hold the lock, whose second reading is then a fast one.
  */
-async function planNow({ migration, table }: CutoverContext, client: Client): Promise<{ swap: Swap; text: string }> {
+async function planNow({ migration, table }: CutoverContext, client: Client): Promise<{ swap: Swap; carried: CarriedNow }> {
   const { plan, source, options } = migration;
   const leaves = leafNames(
     plan,
     (await listLeaves(client, migration.id)).map(({ name }) => name),
   );
-  const carried = await planCarried(client, table, options, leaves);
-  const facts = await fetchTableFacts(client, source);
-  const unknown = facts
-    ? decideDependents(await listDependents(client, facts.oid), facts).filter(({ severity }) => severity === 'blocker')
-    : [];
+  const carried = await planCarried(client, table, { options, id: migration.id, leaves });
   const refused = [
     ...carried.fates
       .filter(({ fate }) => fate === 'blocks' || fate === 'needs your decision')
       .map(({ kind, name, fate, how, fix }) => ({ message: `${kind} ${name} ${fate}: ${how}`, fix })),
-    ...unknown,
+    ...carried.unknown.filter(({ severity }) => severity === 'blocker'),
   ];
   if (refused.length > 0) {
     throw new MigratorError(
@@ -216,7 +237,7 @@ async function planNow({ migration, table }: CutoverContext, client: Client): Pr
       },
     );
   }
-  return { swap: planSwap(table, plan, carried), text: carried.text };
+  return { swap: planSwap(table, plan, carried), carried };
 }
 
 /** As `status` shows them: quoted where SQL wants it. */

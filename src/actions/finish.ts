@@ -3,6 +3,7 @@ import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { inTransaction, withClient } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
+import { dropRetiredViews } from './twins.ts';
 import { runAfterSteps, type AfterLog } from './after-steps.ts';
 import { forgetMigration, requireMigration, stopFollowing } from './forget-migration.ts';
 
@@ -27,6 +28,7 @@ export async function finishMigration(
     const failed = await runAfterSteps(settings, migrationId, log);
     if (failed.length > 0) log.error({ objects: failed }, 'stays NOT VALID: its old rows do not fit; new ones are checked');
     await inTransaction(client, async () => {
+      if (dropRetired) await dropRetiredViews(client, migrationId);
       if (dropRetired)
         await client.query(`drop table if exists ${quoteName({ schema: migration.source.schema, name: migration.retiredName })} restrict`);
       await forgetMigration(client, migrationId);

@@ -1,4 +1,4 @@
-import { checkTable, type Finding } from '../actions/check.ts';
+import { checkTable, type CheckReport, type Finding } from '../actions/check.ts';
 import { print, printJson } from './output.ts';
 import { planOptionsOf } from './plan-options.ts';
 import type { Verb } from './program.ts';
@@ -16,10 +16,10 @@ export const check: Verb = async (invocation) => {
     options: planOptionsOf(session.settings(table), table, 'check'),
   }));
   const reports = await withSession(session, async (client) => {
-    const collected: { table: string; findings: readonly Finding[]; ok: boolean }[] = [];
+    const collected: ({ table: string; ok: boolean } & Pick<CheckReport, 'findings' | 'dependents'>)[] = [];
     for (const { table, options } of tables) {
-      const { findings } = await checkTable(client, session.connection, table, options);
-      collected.push({ table, findings, ok: !hasBlocker(findings) });
+      const { findings, dependents } = await checkTable(client, session.connection, table, options);
+      collected.push({ table, findings, ok: !hasBlocker(findings), dependents });
     }
     return collected;
   });

@@ -4,9 +4,10 @@ import { MigratorError } from '../errors.ts';
 import { fetchTable, resolveTable } from '../pg/catalog.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
 import { hasControlSchema } from '../pg/control-store.ts';
-import { leafNames } from '../plan/attachments/plan-attachments.ts';
+import { fatesOfParts, leafNames } from '../plan/attachments/plan-attachments.ts';
 import { withDecisions } from '../plan/decisions.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { migrationOf } from '../plan/names.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { planSwap } from '../plan/swap.ts';
 import { fetchDecided, planCarried } from '../actions/plan-carried.ts';
@@ -77,8 +78,8 @@ async function planSwitch(
   plan: MigrationPlan,
   options: PlanOptions,
 ): Promise<Pick<PlanReport, 'swap' | 'dependents'>> {
-  const carried = await planCarried(client, source, options, leafNames(plan, []));
-  return { swap: planSwap(source, plan, carried), dependents: carried.fates };
+  const carried = await planCarried(client, source, { options, id: migrationOf(plan.target.name) ?? 0, leaves: leafNames(plan, []) });
+  return { swap: planSwap(source, plan, carried), dependents: [...fatesOfParts(source), ...carried.fates] };
 }
 
 function refusal(table: string, blockers: readonly Finding[]): MigratorError {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
 import { abandonCopier, closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
 import { GO_LIVE_KEYS, goLive, resyncUnit } from '../actions/resync.ts';
-import type { QualifiedName } from '../domain/identifier.ts';
+import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
@@ -12,6 +12,7 @@ import { addHistory, listOpenChunks, listUnits, store, type ChunkRange, type Mig
 import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
 import { planUnstage, stagingName } from '../plan/staging.ts';
+import { loadSql } from '../sql/load.ts';
 import type { Applier } from './applier.ts';
 import { Pool } from './pool.ts';
 
@@ -71,6 +72,7 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
     if (failed.signal.aborted) throw failed.signal.reason;
     const rejected = outcomes.find((outcome) => outcome.status === 'rejected');
     if (rejected) throw rejected.reason;
+    await finishers.use((client) => analyzeTarget(client, migration.plan.target));
   } finally {
     await Promise.all([copiers.close(), finishers.close()]);
   }
@@ -217,10 +219,21 @@ function plannedLeaf(plan: MigrationPlan, leaf: LeafRange): PlannedLeaf {
   return planned;
 }
 
+/** Autovacuum never analyzes a partitioned table; until somebody has, plans over all leaves are guesses (pg_class.reltuples is -1). */
+async function analyzeTarget(client: Client, target: QualifiedName): Promise<void> {
+  const { rows } = await client.query<{ never: boolean }>(loadSql('backfill/never-analyzed'), [target.schema, target.name]);
+  if (rows[0]?.never === true) await client.query(`analyze ${quoteName(target)}`);
+}
+
 async function openFinisher(settings: ConnectionSettings): Promise<Client> {
   const client = await connect(settings, { applicationName: 'partitioner builder' });
-  await client.query(`set maintenance_work_mem = '256MB'; set work_mem = '64MB'`);
-  // Not every platform can notice a client that is gone; then a build that nobody waits for runs to its end.
-  await client.query(`set client_connection_check_interval = '5s'`).catch(() => undefined);
-  return client;
+  try {
+    await client.query(`set maintenance_work_mem = '256MB'; set work_mem = '64MB'`);
+    // Not every platform can notice a client that is gone; then a build that nobody waits for runs to its end.
+    await client.query(`set client_connection_check_interval = '5s'`).catch(() => undefined);
+    return client;
+  } catch (error) {
+    await close(client);
+    throw error;
+  }
 }

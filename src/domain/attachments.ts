@@ -69,6 +69,17 @@ export interface MaterializedView extends QualifiedName {
   /** How many materialized views are between it and the table, plus one. */
   readonly depth: number;
   readonly definition: string;
+  /** relispopulated: false after WITH NO DATA. */
+  readonly populated: boolean;
+  /** Another one after each REFRESH that is not CONCURRENTLY. */
+  readonly filenode: string;
+  readonly owner: string;
+  readonly mayAlter: boolean;
+  readonly needsKey: boolean;
+  readonly extension: string | null;
+  /** Columns whose storage is not their type's. */
+  readonly storage: readonly { readonly name: string; readonly storage: string }[];
+  readonly compression: readonly { readonly name: string; readonly compression: string }[];
 }
 
 export interface Routine {

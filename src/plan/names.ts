@@ -21,8 +21,13 @@ export function retiredObjectName(id: number, name: string): string {
 }
 
 /** An index, sequence or extended statistics of the target before the cutover. */
-export function targetObjectName(id: number, kind: 'i' | 's' | 'e', position: number): string {
+export function targetObjectName(id: number, kind: 'i' | 's' | 'e' | 'w', position: number): string {
   return `partitioner_${id}_${kind}${position}`;
+}
+
+/** The twin of a materialized view, or an index of it, before the cutover: by the object identifier of what it stands for. */
+export function twinName(id: number, oid: string): string {
+  return `partitioner_${id}_m${oid}`;
 }
 
 /** Slot names are cluster wide and may hold only a-z, 0-9 and _: the database is in it as a hash. */

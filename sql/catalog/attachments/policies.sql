@@ -1,5 +1,5 @@
 -- The policies of a table, and those of other tables that read it.
--- $1::oid: table
+-- $1::oid: table  $2::oid[]: the table and the materialized views that are made anew with it
 select
   p.polname as name,
   json_build_object('schema', n.nspname, 'name', c.relname) as "table",
@@ -16,5 +16,5 @@ from pg_policy p
 join pg_class c on c.oid = p.polrelid
 join pg_namespace n on n.oid = c.relnamespace
 where p.polrelid = $1::oid
-  or exists (select from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid)
+  or exists (select from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = any ($2::oid[]))
 order by p.polrelid <> $1::oid, n.nspname, c.relname, p.polname

@@ -1,6 +1,6 @@
 -- The functions, procedures and aggregates that are bound to the table (a body of SQL-standard form, BEGIN ATOMIC) or to its row
 -- type (in the signature). A body that is text finds the table by its name and is not among them.
--- $1::oid: table
+-- $1::oid: table  $2::oid[]: the table and the materialized views that are made anew with it
 select
   p.proname as name,
   (pg_identify_object('pg_proc'::regclass, p.oid, 0)).identity as identity,
@@ -36,7 +36,7 @@ where p.oid in (
   select d.objid from pg_depend d
   where d.classid = 'pg_proc'::regclass
     and (
-      (d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid)
+      (d.refclassid = 'pg_class'::regclass and d.refobjid = any ($2::oid[]))
       or (d.refclassid = 'pg_type'::regclass
           and d.refobjid in (select t.oid from pg_type t where t.typrelid = $1::oid union all select t.typarray from pg_type t where t.typrelid = $1::oid))
       or (d.refclassid = 'pg_constraint'::regclass and d.refobjid in (select con.oid from pg_constraint con where con.conrelid = $1::oid))

@@ -1,15 +1,6 @@
 -- The views that read the table, or a materialized view which has to be made anew because it reads the table.
 -- Views of views need nothing: a view keeps its identity when it is replaced.
--- $1::oid: table
-with recursive replaced as (
-  select $1::oid as oid
-  union
-  select r.ev_class
-  from replaced
-  join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = replaced.oid and d.classid = 'pg_rewrite'::regclass
-  join pg_rewrite r on r.oid = d.objid and r.ev_class <> replaced.oid
-  join pg_class m on m.oid = r.ev_class and m.relkind = 'm'
-)
+-- $1::oid: table  $2::oid[]: the table and the materialized views that are made anew with it
 select
   n.nspname as schema,
   c.relname as name,
@@ -30,6 +21,6 @@ join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'v' and exists (
   select from pg_depend d join pg_rewrite r on r.oid = d.objid
   where d.classid = 'pg_rewrite'::regclass and r.ev_class = c.oid and r.rulename = '_RETURN'
-    and d.refclassid = 'pg_class'::regclass and d.refobjid in (select oid from replaced)
+    and d.refclassid = 'pg_class'::regclass and d.refobjid = any ($2::oid[])
 )
 order by n.nspname, c.relname

@@ -2,6 +2,7 @@ import type { QualifiedName } from '../../domain/identifier.ts';
 import type { SourceTable } from '../../domain/table.ts';
 import type { Decisions } from '../decisions.ts';
 import type { DdlStep } from '../migration-plan.ts';
+import type { MaterializedViewFacts } from './materialized-views.ts';
 import type { CheckId } from '../preflight/registry.ts';
 
 /** What becomes of an object that hangs on the table. */
@@ -41,6 +42,10 @@ export interface AttachmentContext {
   readonly decisions: Decisions;
   /** server_version_num */
   readonly version: number;
+  /** The migration's, or what the next one will have. */
+  readonly id: number;
+  /** The materialized views, with what the catalog says of them as relations. */
+  readonly materializedViews: readonly MaterializedViewFacts[];
   /** Every leaf of the target. */
   readonly leaves: readonly QualifiedName[];
 }

@@ -1,4 +1,4 @@
-import type { MaterializedView, Rule, View } from '../../domain/attachments.ts';
+import type { Rule, View } from '../../domain/attachments.ts';
 import { quoteName } from '../../domain/identifier.ts';
 import { isKeyWidened } from '../decisions.ts';
 import { storageClause } from '../index-sql.ts';
@@ -38,17 +38,6 @@ export function planView(view: View, { table, partitionKey, source }: Attachment
       },
     ],
   };
-}
-
-export function planMaterializedView(view: MaterializedView): Carried {
-  return only({
-    kind: 'materialized view',
-    name: label(view),
-    fate: 'blocks',
-    check: 'views',
-    how: 'it is bound to the table by its identity, and cannot be replaced in place',
-    fix: `DROP MATERIALIZED VIEW ${quoteName(view)}; and make it again after the cutover`,
-  });
 }
 
 /** Rules of the table itself cannot be on what they would rewrite twice; those of views that write it are replaced in place. */

@@ -42,8 +42,10 @@ const NOTHING: Readonly<Record<(typeof EXAMINED)[number], string>> = {
   'other-dependents': 'nothing else depends on it',
 };
 
+type DependedOn = Pick<TableFacts, 'schema' | 'name' | 'children'>;
+
 /** A finding for each dependent that no planner of src/plan/attachments knows: unknown kinds block, nothing is passed over. */
-export function decideDependents(dependents: readonly Dependent[], table: TableFacts): Finding[] {
+export function decideDependents(dependents: readonly Dependent[], table: DependedOn): Finding[] {
   const name = `${table.schema}.${table.name}`;
   const found = new Map<string, Finding>();
   for (const dependent of dependents) {
@@ -69,7 +71,7 @@ const CARRIED: ReadonlySet<string> = new Set([
   'pg_publication_rel',
 ]);
 
-function judge(dependent: Dependent, table: TableFacts, name: string): Verdict | null {
+function judge(dependent: Dependent, table: DependedOn, name: string): Verdict | null {
   if (CARRIED.has(dependent.catalog)) return null;
   switch (dependent.catalog) {
     case 'pg_class':
@@ -86,7 +88,7 @@ function judge(dependent: Dependent, table: TableFacts, name: string): Verdict |
 }
 
 /** Its indexes, owned sequences and TOAST table are carried; its children are named by decideInheritance. */
-function judgeRelation(dependent: Dependent, { children }: TableFacts, name: string): Verdict | null {
+function judgeRelation(dependent: Dependent, { children }: DependedOn, name: string): Verdict | null {
   const { relationKind, dependency, isOwn, onRowType, identity } = dependent;
   if (onRowType) return rowType(dependent, name);
   if ((relationKind === 'i' && isOwn) || relationKind === 't') return null;

@@ -1,5 +1,5 @@
 import { formatCount } from '../../domain/quantity.ts';
-import { quoteIdent, type QualifiedName } from '../../domain/identifier.ts';
+import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import { identifierOf, tokenizeSql } from '../../domain/sql-tokens.ts';
 import { passed, unread, warning, type Finding } from './finding.ts';
 import type { PlanReading } from './statement-plan.ts';
@@ -25,6 +25,8 @@ export interface StatementsContext {
   readonly partitionColumn: string;
   /** The primary key as it is. */
   readonly primary: { readonly name: string; readonly columns: readonly string[] } | null;
+  /** Unique indexes: their columns, and those that they have after the switch; null for one that is not there any more. */
+  readonly unique: readonly { readonly columns: readonly string[]; readonly becomes: readonly string[] | null }[];
 }
 
 const ID = 'statements';
@@ -60,7 +62,7 @@ export function decideStatements(facts: readonly StatementFacts[], context: Stat
           name,
           used.length === 0
             ? 'pg_stat_statements has no statement on it'
-            : `${used.length} statements of pg_stat_statements, each keeps to some leaves`,
+            : `${used.length === 1 ? 'one statement' : `${used.length} statements`} of pg_stat_statements, each keeps to some leaves`,
         ),
       ];
 }
@@ -85,15 +87,18 @@ function group(facts: readonly StatementFacts[], decide: (facts: StatementFacts)
   ];
 }
 
-function decideFailure({ outcome, text, ...facts }: StatementFacts, { primary, partitionColumn }: StatementsContext): Finding | null {
-  if (outcome.kind !== 'fails') return null;
-  const target = text.conflict?.kind === 'columns' ? `ON CONFLICT (${text.conflict.text})` : 'ON CONFLICT';
-  const key = primary === null ? '' : columnsOf(widened(primary.columns, partitionColumn));
+function decideFailure({ outcome, text, ...facts }: StatementFacts, { table, unique }: StatementsContext): Finding | null {
+  if (outcome.kind !== 'fails' || text.conflict?.kind !== 'columns') return null;
+  const columns = tokenizeSql(text.conflict.text).flatMap((token) => identifierOf(token) ?? []);
+  const isMeant = (one: readonly string[]): boolean => one.length === columns.length && one.every((column) => columns.includes(column));
+  const becomes = unique.find((index) => isMeant(index.columns))?.becomes ?? null;
   return warning(
     ID,
     objectOf(facts.query),
-    `${describe(facts)} will FAIL after the switch, each time it is run: ${target} finds no unique index any more ("${outcome.message}")`,
-    `write ON CONFLICT (${key}), which is kept unique then, or take the clause out; before the cutover, where both can stand`,
+    `${describe(facts)} will FAIL after the switch, each time it is run: ON CONFLICT (${text.conflict.text}) finds no unique index any more ("${outcome.message}")`,
+    becomes === null
+      ? 'take the clause out before the cutover, and let the application look whether the row is there'
+      : `write ON CONFLICT (${columnsOf(becomes)}), which is what is unique after the cutover; CREATE UNIQUE INDEX CONCURRENTLY ON ${quoteName(table)} (${becomes.map(quoteIdent).join(', ')}); lets it run before, too`,
   );
 }
 

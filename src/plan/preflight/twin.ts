@@ -1,7 +1,7 @@
 import { keyLiteral, periodOf, type Step } from '../../domain/partition-key.ts';
 import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { Index, SourceTable } from '../../domain/table.ts';
-import { carriedIndexes } from '../index-sql.ts';
+import { targetIndexes } from '../index-sql.ts';
 import { targetObjectName } from '../names.ts';
 import { planTarget, type PartitionKey } from '../target.ts';
 
@@ -17,7 +17,7 @@ export interface Twin {
 /**
  * An empty temporary table that is what the table will be after the switch, under the same name, with a few leaves around
  * a value: temporary tables come first in the search path, so a statement that names the table means the twin. What makes no
- * difference to plans is left out; so are unique indexes without the partition column, which the new table cannot have.
+ * difference to plans is left out; so are unique indexes that the new table does not have.
  */
 export function planTwin(table: SourceTable, key: PartitionKey & { readonly step: Step }, centre: bigint): Twin {
   const twin: QualifiedName = { schema: SCHEMA, name: table.name };
@@ -26,8 +26,8 @@ export function planTwin(table: SourceTable, key: PartitionKey & { readonly step
   return {
     ddl: [
       ...planTarget(plain, { id: 0, target: twin }, key).map(({ sql }) => sql),
-      ...carriedIndexes(plain).map(
-        ({ name }, position) =>
+      ...targetIndexes(plain).map(
+        ({ index: { name }, position }) =>
           `alter index ${quoteName({ schema: SCHEMA, name: targetObjectName(0, 'i', position) })} rename to ${quoteIdent(name)}`,
       ),
       ...leaves.map(
@@ -40,13 +40,15 @@ export function planTwin(table: SourceTable, key: PartitionKey & { readonly step
 }
 
 function simplify(table: SourceTable, key: string): SourceTable {
-  const isPossible = ({ isUnique, isPrimary, keyColumns, constraint }: Index): boolean =>
-    isPrimary || (constraint?.type !== 'x' && (!isUnique || keyColumns.includes(key)));
+  const isPossible = ({ isUnique, isPrimary, keyColumns, constraint, uniqueness }: Index): boolean =>
+    isPrimary || (constraint?.type !== 'x' && (!isUnique || keyColumns.includes(key) || uniqueness === 'widen'));
   return {
     ...table,
     owner: table.sessionRole,
     tablespace: null,
     replicaIdentity: 'd',
+    rowSecurity: false,
+    statistics: [],
     comment: null,
     grants: [],
     ownerLacks: [],
