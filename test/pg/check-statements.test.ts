@@ -7,6 +7,7 @@ import { explainOnTwin } from '../../src/actions/check-statements.ts';
 import { parseKeyText, type KeyKind, type Step } from '../../src/domain/partition-key.ts';
 import type { StatementFacts } from '../../src/plan/preflight/statements.ts';
 import { createDatabase } from '../support/database.ts';
+import type { PlanOptions } from '../../src/plan/options.ts';
 import { checkAs } from '../support/check.ts';
 import { MAJORS } from '../support/server.ts';
 
@@ -152,24 +153,26 @@ it.each([14, 18] as const)('what pg_stat_statements has seen, PostgreSQL %i', as
   try {
     const client = await connect(server.settings, { applicationName: 'test' });
     await client.query(EVENTS);
-    const statements = async (): Promise<readonly string[]> =>
-      (await checkAs(server.settings, 'app.events'))
+    const statements = async (options: Partial<PlanOptions> = {}): Promise<readonly string[]> =>
+      (await checkAs(server.settings, 'app.events', options))
         .filter(({ id }) => id === 'statements')
         .map(({ severity, message, fix }) => `${severity}: ${message}${fix === undefined ? '' : ` / ${fix}`}`);
     expect(await statements()).toEqual(['ok: not looked at: the extension pg_stat_statements is not installed in this database']);
     await client.query('create schema stats; create extension pg_stat_statements schema stats');
     expect(await statements()).toEqual(['ok: pg_stat_statements has no statement on it']);
     await client.query("select * from app.events where at > now() - interval '1 day'");
-    expect(await statements()).toEqual(['ok: 1 statements of pg_stat_statements, each keeps to some leaves']);
+    expect(await statements()).toEqual(['ok: one statement of pg_stat_statements, each keeps to some leaves']);
 
     await client.query(
       'set search_path = app; /* who */ select v from events\n where id = 5; select v from events where id = 6; reset search_path',
     );
     await client.query("insert into app.events (at, v) values (now(), 'a') on conflict (v) do nothing");
+    const upsert = "insert into app.events (id, at) overriding system value values (5, '2024-01-01') on conflict";
+    await client.query(`${upsert} (id) do nothing`);
     await client.query('select count(*) from only app.events');
     await client.query('with a as (insert into app.events (at) values (now()) on conflict on constraint events_pkey do nothing) select 1');
     const seen = await statements();
-    expect(seen).toHaveLength(4);
+    expect(seen).toHaveLength(5);
     expect(seen).toContainEqual(
       expect.stringMatching(
         /^warning: select v from events where id = \$1 \(2 calls, .* ms each\) has no condition on at .* every one of them/,
@@ -177,13 +180,27 @@ it.each([14, 18] as const)('what pg_stat_statements has seen, PostgreSQL %i', as
     );
     expect(seen).toContainEqual(
       expect.stringMatching(
-        /^warning: insert .* will FAIL after the switch, .* ON CONFLICT \(v\) finds no unique index .* \/ write ON CONFLICT \(id, at\)/,
+        /^warning: insert .* will FAIL after the switch, .* ON CONFLICT \(v\) finds no unique index .* \/ take the clause out/,
       ),
     );
     expect(seen).toContainEqual(expect.stringMatching(/^warning: select count\(\*\) from only app.events .* will find no row/));
     expect(seen).toContainEqual(
       expect.stringMatching(/^warning: with a .* goes by the constraint events_pkey, which keeps its name and becomes \(id, at\)/),
     );
+
+    const decided = await statements({ decisions: { 'unique:events_v_key': 'widen' } });
+    expect(decided).toHaveLength(5);
+    expect(decided).toContainEqual(expect.stringMatching(/ON CONFLICT \(v\) finds no unique index .* \/ write ON CONFLICT \(v, at\)/));
+
+    // What the fix says runs before the cutover, and is found to run after it.
+    const fix = seen.find((text) => text.includes('ON CONFLICT (id) finds'))!;
+    expect(fix).toContain('write ON CONFLICT (id, at),');
+    await client.query(/CREATE UNIQUE INDEX [^;]*/.exec(fix)![0]);
+    await client.query('select stats.pg_stat_statements_reset()');
+    await client.query(`${upsert} (id, at) do nothing`);
+    expect(await statements({ decisions: { 'unique:events_v_key': 'drop' } })).toEqual([
+      'ok: one statement of pg_stat_statements, each keeps to some leaves',
+    ]);
 
     await client.query('create role owner login replication; grant create, temporary on database postgres to owner');
     await client.query('alter schema app owner to owner; alter table app.events owner to owner');
