@@ -7,6 +7,7 @@ import {
   dropPrepared,
   explainPrepared,
   fetchStatementsSchema,
+  leaveNoStatistics,
   listPlannedFunctions,
   listStatements,
   prepareStatement,
@@ -93,6 +94,7 @@ export async function explainOnTwin(
   try {
     await client.query(`set local lock_timeout = '1s'`);
     await client.query(`set local statement_timeout = ${STATEMENT_MS}`);
+    await leaveNoStatistics(client);
     const read = await readAll(client, table, ownShapes(table, key), statements);
     const dangerous = new Set(await listPlannedFunctions(client, [...new Set(read.flatMap(({ text }) => text.called))]));
     await setPath(client, '');

@@ -1,7 +1,7 @@
 import type { QualifiedName } from '../domain/identifier.ts';
 import type { PlanNode } from '../plan/preflight/statement-plan.ts';
 import { bindIdentifiers, loadSql } from '../sql/load.ts';
-import type { Client } from './client.ts';
+import { sqlState, type Client } from './client.ts';
 
 /** A statement as pg_stat_statements has it. */
 export interface SeenStatement {
@@ -12,6 +12,8 @@ export interface SeenStatement {
   readonly path: string;
 }
 
+/** Of the statement that is planned. */
+const NAME = 'partitioner_twin';
 /** What the view shows in the place of other roles' statements. */
 const HIDDEN = '<insufficient privilege>';
 const MOST = 300;
@@ -34,13 +36,28 @@ export async function listStatements(
     MOST,
   ]);
   const statements = rows.map(({ query, calls, mean_ms: meanMs, path }) => ({ query, calls, meanMs, path }));
-  return { statements: statements.filter(({ query }) => query !== HIDDEN), hidden: statements.some(({ query }) => query === HIDDEN) };
+  const isOwn = (query: string): boolean => query.startsWith(`prepare ${NAME} `);
+  return {
+    statements: statements.filter(({ query }) => query !== HIDDEN && !isOwn(query)),
+    hidden: statements.some(({ query }) => query === HIDDEN),
+  };
 }
 
 /** Which of the names are functions that planning may run, so that a statement with them is not planned under our role. */
 export async function listPlannedFunctions(client: Client, names: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(loadSql('preflight/planned-functions'), [names]);
   return rows.map(({ name }) => name);
+}
+
+/** With `pg_stat_statements.track = all` each plan would be counted as a call; only a superuser may turn it off. For the rest of the transaction. */
+export async function leaveNoStatistics(client: Client): Promise<void> {
+  await client.query('savepoint tracked');
+  try {
+    await client.query("set local pg_stat_statements.track = 'none'");
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error;
+    await client.query('rollback to tracked');
+  }
 }
 
 /** The schema of the table that a bare name means with a search path; null when it means none. */
@@ -54,8 +71,6 @@ export async function resolveWithPath(client: Client, path: string, name: string
 export async function setPath(client: Client, path: string): Promise<void> {
   await client.query("select pg_catalog.set_config('search_path', $1, true)", [path]);
 }
-
-const NAME = 'partitioner_twin';
 
 /**
  * Prepares a statement and returns the types of its parameters. It is sent by the extended protocol, which takes one statement

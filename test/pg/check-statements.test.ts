@@ -149,7 +149,10 @@ describe('the twin', () => {
 
 // The extension's library has to be loaded when the server starts: a server of its own.
 it.each([14, 18] as const)('what pg_stat_statements has seen, PostgreSQL %i', async (major) => {
-  const server = await startEmbeddedServer({ major, settings: { wal_level: 'logical', shared_preload_libraries: 'pg_stat_statements' } });
+  const server = await startEmbeddedServer({
+    major,
+    settings: { wal_level: 'logical', shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'all' },
+  });
   try {
     const client = await connect(server.settings, { applicationName: 'test' });
     await client.query(EVENTS);
@@ -201,6 +204,9 @@ it.each([14, 18] as const)('what pg_stat_statements has seen, PostgreSQL %i', as
     expect(await statements({ decisions: { 'unique:events_v_key': 'drop' } })).toEqual([
       'ok: one statement of pg_stat_statements, each keeps to some leaves',
     ]);
+
+    const { rows } = await client.query("select query from stats.pg_stat_statements where query like '%partitioner_twin%'");
+    expect(rows).toEqual([]); // looking is not counted
 
     await client.query('create role owner login replication; grant create, temporary on database postgres to owner');
     await client.query('alter schema app owner to owner; alter table app.events owner to owner');

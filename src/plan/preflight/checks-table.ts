@@ -179,7 +179,7 @@ export const TABLE_CHECKS = {
   statements: {
     worst: 'warning',
     title: 'the statements that run on it fit a partitioned table',
-    why: 'A statement that says nothing of the partition column is run on every leaf; ON CONFLICT on columns that are no longer unique by themselves fails; ONLY finds nothing. Each statement that pg_stat_statements has seen on the table is planned (never run) on an empty partitioned copy of it, in a transaction that is rolled back. Statements that reach the table through a view or a function are not seen.',
+    why: 'Each statement that pg_stat_statements has seen on the table is planned (never run) on an empty partitioned copy of it, in a transaction that is rolled back: one that does not restrict the partition column looks into every leaf, ON CONFLICT needs an index that is unique then, ONLY finds nothing. What reaches the table through a view or a function is not seen.',
     fix: 'Change the statement before the cutover, as the finding says.',
   },
   migration: {
