@@ -156,7 +156,7 @@ async function checkRole({ findings }: CheckRun, { settings, server, role, migra
     probe.outcome === 'refused' && !mayReplicate(role) ? { outcome: 'skipped', reason: `role ${role.role} may not replicate` } : probe;
   findings.push(
     roleFinding,
-    decideReplicationConnection(known, { role: role.role, database: role.database, clientAddress }),
+    decideReplicationConnection(known, { role: role.role, database: role.database, clientAddress, provider: server.provider }),
     ...decideDatabaseRights(role),
   );
 }

@@ -35,3 +35,28 @@ it('a stream that counts as a synchronous standby holds the commits of the appli
     await server.stop('immediate');
   }
 });
+
+it('a managed service is known by what it leaves to be seen', async () => {
+  const server = await startEmbeddedServer({ major: DEFAULT_MAJOR, settings: { wal_level: 'replica' } });
+  const client = await connect(server.settings, { applicationName: 'test' });
+  try {
+    await client.query('create schema app; create table app.events (id int, at date not null, primary key (id, at))');
+    const fix = async (): Promise<string | undefined> =>
+      (await checkAs(server.settings, 'app.events')).find(({ id }) => id === 'wal-level')?.fix;
+    expect(await fix()).toContain('ALTER SYSTEM');
+    await client.query('create role supabase_admin');
+    expect(await fix()).toContain('Supabase');
+    await client.query('create role neon_superuser');
+    expect(await fix()).toContain('Neon');
+    await client.query('create role rds_superuser');
+    expect(await fix()).toContain('in the parameter group');
+    await client.query(
+      "set allow_system_table_mods = on; create function pg_catalog.aurora_version() returns text language sql as 'select null'",
+    );
+    expect(await fix()).toContain('DB cluster parameter group');
+    expect((await checkAs(server.settings, 'app.events')).find(({ id }) => id === 'server-version')?.message).toContain('on Amazon Aurora');
+  } finally {
+    await client.end();
+    await server.stop('immediate');
+  }
+});

@@ -1,4 +1,5 @@
 import { blocker, passed, unread, warning, type Finding } from './finding.ts';
+import { admissionFix, type Provider } from './provider.ts';
 
 /** What can be seen of the way to the server. */
 export interface LinkFacts {
@@ -61,21 +62,27 @@ const TOO_MANY_CONNECTIONS = '53300';
 
 export function decideReplicationConnection(
   probe: ReplicationProbe,
-  { role, database, clientAddress }: { readonly role: string; readonly database: string; readonly clientAddress: string | null },
+  {
+    role,
+    database,
+    clientAddress,
+    provider = null,
+  }: { readonly role: string; readonly database: string; readonly clientAddress: string | null; readonly provider?: Provider | null },
 ): Finding {
   const id = 'replication-connection';
   if (probe.outcome === 'opened') return passed(id, role, 'a replication connection was opened and closed again');
   if (probe.outcome === 'skipped') return unread(id, role, probe.reason);
   const message = `a replication connection was refused: ${probe.message}`;
+  const admission = admissionFix(provider) ?? hbaLine(role, database, clientAddress);
   switch (probe.sqlState) {
     case INVALID_AUTHORIZATION:
-      return blocker(id, role, message, hbaLine(role, database, clientAddress));
+      return blocker(id, role, message, admission);
     case PROTOCOL_VIOLATION:
       return blocker(id, role, message, 'connect to PostgreSQL directly: a pooler does not pass replication connections on');
     case TOO_MANY_CONNECTIONS:
       return blocker(id, role, message, 'raise max_wal_senders (restart), or the CONNECTION LIMIT of the role or database');
     default:
-      return blocker(id, role, message, hbaLine(role, database, clientAddress));
+      return blocker(id, role, message, admission);
   }
 }
 

@@ -26,6 +26,28 @@ export function recognizeProvider({ prefixes, roles, functions }: ProviderMarks)
   return null;
 }
 
+const NAMES: Readonly<Record<Provider, string>> = {
+  aurora: 'Amazon Aurora',
+  rds: 'Amazon RDS',
+  cloudsql: 'Cloud SQL',
+  azure: 'Azure',
+  supabase: 'Supabase',
+  neon: 'Neon',
+};
+
+/** ` on Amazon RDS`, or nothing. */
+export function describeProvider(provider: Provider | null): string {
+  return provider === null ? '' : ` on ${NAMES[provider]}`;
+}
+
+/** What lets a connection in where pg_hba.conf is the service's own; null where it is not. */
+export function admissionFix(provider: Provider | null): string | null {
+  if (provider === null) return null;
+  const direct =
+    provider === 'neon' ? " (the host without '-pooler')" : provider === 'supabase' ? ' (db.PROJECT.supabase.co, not the pooler)' : '';
+  return `connect to the direct endpoint${direct}, with TLS (sslmode=require), and let this address in by the network rules of ${NAMES[provider]}`;
+}
+
 const WAL_LEVEL_FIX: Readonly<Record<Provider | 'other', string>> = {
   rds: 'set rds.logical_replication = 1 in the parameter group, then reboot the instance',
   aurora: 'set rds.logical_replication = 1 in the DB cluster parameter group, then reboot the writer instance',

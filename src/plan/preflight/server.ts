@@ -1,5 +1,5 @@
 import { blocker, passed, unread, warning, type Finding } from './finding.ts';
-import { settingFix, walLevelFix, type Provider } from './provider.ts';
+import { describeProvider, settingFix, walLevelFix, type Provider } from './provider.ts';
 
 /** What the server says of itself: sql/preflight/server.sql. */
 export interface ServerFacts {
@@ -33,7 +33,7 @@ const NEWEST = 18;
 /** Forks that speak PostgreSQL's protocol, and lack its logical decoding or its heap. */
 const FORKS = /CockroachDB|-YB-|YugabyteDB|Greenplum|Redshift|Materialize|QuestDB/i;
 
-export function decideVersion({ versionNum, version, inRecovery, database }: ServerFacts): Finding[] {
+export function decideVersion({ versionNum, version, inRecovery, database, provider }: ServerFacts): Finding[] {
   const major = Math.floor(versionNum / 10_000);
   const fork = FORKS.exec(version)?.[0];
   return [
@@ -41,7 +41,7 @@ export function decideVersion({ versionNum, version, inRecovery, database }: Ser
       ? blocker('server-version', database, `the server is not PostgreSQL: ${version}`)
       : major < OLDEST || major > NEWEST
         ? blocker('server-version', database, `PostgreSQL ${major} is not supported: ${OLDEST} to ${NEWEST} are`)
-        : passed('server-version', database, `PostgreSQL ${major} (${OLDEST} to ${NEWEST} are supported)`),
+        : passed('server-version', database, `PostgreSQL ${major}${describeProvider(provider)} (${OLDEST} to ${NEWEST} are supported)`),
     inRecovery
       ? blocker('server-primary', database, 'the server is a standby (in recovery): a primary is needed')
       : passed('server-primary', database, 'the server is a primary'),

@@ -6,6 +6,7 @@ import {
   walLevelFix,
   type ProviderMarks,
 } from '../../../src/plan/preflight/provider.ts';
+import { decideReplicationConnection } from '../../../src/plan/preflight/link.ts';
 import { decideSynchronous, parseStandbyNames } from '../../../src/plan/preflight/standbys.ts';
 
 const NONE: ProviderMarks = { prefixes: [], roles: [], functions: [] };
@@ -37,6 +38,14 @@ describe('the provider', () => {
     [null, 'ALTER SYSTEM SET max_replication_slots = 12; then restart PostgreSQL'],
   ] as const)('%s keeps its settings elsewhere', (provider, fix) => {
     expect(settingFix(provider, 'max_replication_slots', '12', true)).toBe(fix);
+  });
+
+  it('pg_hba.conf is not for the user of a service to edit', () => {
+    const refused = { outcome: 'refused', sqlState: '28000', message: 'no' } as const;
+    const where = { role: 'app', database: 'shop', clientAddress: '10.0.0.1' };
+    expect(decideReplicationConnection(refused, where).fix).toContain('pg_hba.conf');
+    expect(decideReplicationConnection(refused, { ...where, provider: 'neon' }).fix).toContain("the host without '-pooler'");
+    expect(decideReplicationConnection(refused, { ...where, provider: 'rds' }).fix).toContain('the network rules of Amazon RDS');
   });
 
   it('a setting that needs no restart', () => {
