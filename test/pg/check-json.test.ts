@@ -23,6 +23,8 @@ interface Report {
   readonly table: string;
   readonly findings: readonly Finding[];
   readonly ok: boolean;
+  /** What hangs on the table, and what becomes of it. */
+  readonly dependents: readonly object[];
 }
 
 async function check(url: string, table: string): Promise<{ code: number | null; document: unknown }> {
@@ -38,8 +40,12 @@ describe('check --json', () => {
     await client.query('create schema app; create table app.events (id int, at date not null, primary key (id, at))');
     const { code, document } = await check(database.url, 'app.events');
     expect(code).toBe(0);
-    const { table, findings, ok, ...rest } = document as Report;
-    expect({ table, ok, rest }).toEqual({ table: 'app.events', ok: true, rest: {} });
+    expect(Object.keys(document as object).sort()).toEqual(['dependents', 'findings', 'ok', 'table']);
+    const { table, findings, ok, dependents } = document as Report;
+    expect({ table, ok }).toEqual({ table: 'app.events', ok: true });
+    expect(dependents).toEqual([
+      { check: 'unique-keys', fate: 'created before, swapped', how: expect.any(String) as string, kind: 'constraint', name: 'events_pkey' },
+    ]);
     expect(findings.map(({ id }) => id).sort()).toEqual(IDS);
     expect(Object.keys(CHECKS).sort()).toEqual(IDS);
     for (const finding of findings) {
