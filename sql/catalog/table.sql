@@ -24,6 +24,12 @@ select
     from aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
   ) as grants,
   array(
+    select r.rolname::text from pg_roles r
+    where r.rolname <> current_user
+      -- From 16 on a membership may be granted without SET; the privilege has no such name before.
+      and pg_has_role(r.oid, case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)
+  ) as settable_roles,
+  array(
     select d.privilege_type from aclexplode(acldefault('r', c.relowner)) d
     except
     select x.privilege_type from aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x where x.grantee = c.relowner

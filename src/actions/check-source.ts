@@ -29,7 +29,7 @@ import {
 } from '../plan/preflight/partition-column.ts';
 import { computeEnds, decideLeafCount, decideStep, estimateLeaves } from '../plan/preflight/leaf-count.ts';
 import { computeSpread, decideHistogram } from '../plan/preflight/leaf-histogram.ts';
-import { decideDefaultPrivileges, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
+import { decideDefaultPrivileges, decideGrantors, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
 import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
 import { decideSpace } from '../plan/preflight/size.ts';
 import { decideFreezeAge, type TableFacts } from '../plan/preflight/table-kind.ts';
@@ -74,6 +74,7 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
   findings.push(
     ...decideColumnTypes(columns, facts),
     decideDefaultPrivileges(table),
+    decideGrantors(table),
     ...decidePrimaryKey(table, columns, range?.name ?? null),
     decideReplicaIdentity(table),
     decideGeneratedIdentity(table, wide ?? []),

@@ -142,6 +142,8 @@ export interface SourceTable extends QualifiedName {
   readonly notNullComments: readonly { readonly name: string; readonly comment: string }[];
   /** aclexplode of relacl, or of its default: the owner's own are among them. */
   readonly grants: readonly Grant[];
+  /** Roles that ours may act as (SET ROLE), to grant in their name. */
+  readonly settableRoles: readonly string[];
   /** Privileges that the owner has revoked from itself. */
   readonly ownerLacks: readonly string[];
   /** Whom ALTER DEFAULT PRIVILEGES (of the session's role or the owner) would let into new tables and sequences; null is PUBLIC. */

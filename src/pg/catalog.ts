@@ -37,6 +37,7 @@ export async function fetchTable(client: Client, name: QualifiedName): Promise<S
     ),
     grants: row.grants,
     ownerLacks: row.owner_lacks,
+    settableRoles: row.settable_roles,
     defaultGrantees: row.default_grantees,
     comment: row.comment,
     rowsEstimated: Number(row.rows_estimated),
@@ -95,6 +96,7 @@ interface TableRow extends Pick<
   readonly access_method: string;
   readonly replica_identity: SourceTable['replicaIdentity'];
   readonly owner_lacks: string[];
+  readonly settable_roles: string[];
   readonly default_grantees: SourceTable['defaultGrantees'];
   readonly rows_estimated: string;
   readonly bytes: string;

@@ -9,27 +9,63 @@ export function revokeDefaults(table: SourceTable, kind: 'table' | 'sequence', o
 }
 
 /**
- * Grants the source's privileges on another object. The owner gives them all: a privilege that was passed on by somebody with
- * a grant option is kept, its grantor is not.
+ * Grants the source's privileges on another object, each by the role that granted it there, as far as our role may act as that one:
+ * who passed a privilege on can take it back, and nobody else. Otherwise the owner grants it.
  */
-export function grantAll(grants: readonly Grant[], kind: 'table' | 'sequence', on: QualifiedName, owner: string): string[] {
-  const others = grants.filter(({ grantee }) => grantee !== owner);
-  return [...groupBy(others, byGrantee).values()].map((group) => {
-    const privileges = new Set(group.map(({ privilege }) => privilege.toLowerCase()));
-    return grantSql([...privileges].join(', '), kind, on, group[0]!);
-  });
+export function grantAll(grants: readonly Grant[], kind: 'table' | 'sequence', on: QualifiedName, from: GrantSource): string[] {
+  const others = grants.filter(({ grantee }) => grantee !== from.owner);
+  return byGrantors(others, from, (granted) =>
+    [...groupBy(granted, byGrantee).values()].map((group) => {
+      const privileges = new Set(group.map(({ privilege }) => privilege.toLowerCase()));
+      return grantSql([...privileges].join(', '), kind, on, group[0]!);
+    }),
+  );
 }
 
 /** The same for the privileges on columns, one statement for each grantee. */
 export function grantColumns(table: SourceTable, on: QualifiedName): string[] {
   const grants = table.columns.flatMap((column) => column.grants.map((grant) => ({ ...grant, column: column.name })));
-  return [...groupBy(grants, byGrantee).values()].map((group) => {
-    const clauses = [...groupBy(group, ({ privilege }) => privilege.toLowerCase())].map(([privilege, of]) => {
-      const columns = new Set(of.map(({ column }) => quoteIdent(column)));
-      return `${privilege} (${[...columns].join(', ')})`;
-    });
-    return grantSql(clauses.join(', '), 'table', on, group[0]!);
-  });
+  return byGrantors(grants, table, (granted) =>
+    [...groupBy(granted, byGrantee).values()].map((group) => {
+      const clauses = [...groupBy(group, ({ privilege }) => privilege.toLowerCase())].map(([privilege, of]) => {
+        const columns = new Set(of.map(({ column }) => quoteIdent(column)));
+        return `${privilege} (${[...columns].join(', ')})`;
+      });
+      return grantSql(clauses.join(', '), 'table', on, group[0]!);
+    }),
+  );
+}
+
+/** Whose object it is, and whom our role may act as. */
+export type GrantSource = Pick<SourceTable, 'owner' | 'settableRoles'>;
+
+/** Who granted what the owner has not, and our role cannot grant in their name. */
+export function lostGrantors(table: SourceTable): string[] {
+  const grants = [...table.grants, ...table.columns.flatMap((column) => [...column.grants, ...(column.sequence?.grants ?? [])])];
+  return [...new Set(grants.map(({ grantor }) => grantor))].filter(
+    (grantor) => grantor !== table.owner && !table.settableRoles.includes(grantor),
+  );
+}
+
+/** The owner's first, then those of each grantor who holds by then what is passed on. */
+function byGrantors<G extends Grant>(
+  grants: readonly G[],
+  { owner, settableRoles }: GrantSource,
+  toSql: (grants: readonly G[]) => string[],
+): string[] {
+  const actor = ({ grantor }: Grant): string => (settableRoles.includes(grantor) ? grantor : owner);
+  let left = grants.filter((grant) => actor(grant) !== owner);
+  const statements = toSql(grants.filter((grant) => actor(grant) === owner));
+  const holders = new Set(grants.filter((grant) => actor(grant) === owner && grant.grantable).map(({ grantee }) => grantee));
+  while (left.length > 0) {
+    const next = left.find((grant) => holders.has(actor(grant))) ?? left[0]!;
+    const grantor = actor(next);
+    const granted = left.filter((grant) => actor(grant) === grantor);
+    left = left.filter((grant) => actor(grant) !== grantor);
+    statements.push(`set role ${quoteIdent(grantor)}`, ...toSql(granted), 'reset role');
+    for (const { grantee, grantable } of granted) if (grantable) holders.add(grantee);
+  }
+  return statements;
 }
 
 function grantSql(privileges: string, kind: string, on: QualifiedName, { grantee, grantable }: Grant): string {

@@ -34,7 +34,7 @@ export function planTarget(table: SourceTable, { id, target }: TargetNames, part
         'identity of the parent only, and not ALWAYS before the cutover: an UPDATE from the stream sets the column; its state comes with the cutover',
       ),
       ...textSteps(
-        [revokeDefaults(table, 'sequence', to), ...grantAll(grants, 'sequence', to, table.owner)],
+        [revokeDefaults(table, 'sequence', to), ...grantAll(grants, 'sequence', to, table)],
         'privileges of the identity sequence',
       ),
       ...textSteps([comment === null ? null : `comment on sequence ${quoteName(to)} is ${quoteLiteral(comment)}`], 'comment'),
@@ -68,7 +68,7 @@ export function planTarget(table: SourceTable, { id, target }: TargetNames, part
     ),
     ...textSteps(comments(table, on), 'comment'),
     ...textSteps(
-      [revokeDefaults(table, 'table', target), ...grantAll(table.grants, 'table', target, table.owner), ...grantColumns(table, target)],
+      [revokeDefaults(table, 'table', target), ...grantAll(table.grants, 'table', target, table), ...grantColumns(table, target)],
       'privileges',
     ),
   ];

@@ -60,7 +60,7 @@ export function planTwin({ view, table }: MaterializedViewFacts, id: number): Tw
       ...(alter.length === 0 ? [] : [step(`alter materialized view ${on} ${alter.join(', ')}`, 'settings of its columns, owner')]),
       ...[
         revokeDefaults(table, 'table', twin),
-        ...grantAll(table.grants, 'table', twin, table.owner),
+        ...grantAll(table.grants, 'table', twin, table),
         ...grantColumns(table, twin),
         table.comment === null ? null : `comment on materialized view ${on} is ${quoteLiteral(table.comment)}`,
         ...table.columns.map(({ name, comment }) =>

@@ -1,5 +1,5 @@
 import type { Rule, View } from '../../domain/attachments.ts';
-import { quoteName } from '../../domain/identifier.ts';
+import { quoteIdent, quoteName } from '../../domain/identifier.ts';
 import { isKeyWidened } from '../decisions.ts';
 import { storageClause } from '../index-sql.ts';
 import { label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
@@ -7,7 +7,8 @@ import { label, NOTHING, only, type AttachmentContext, type Carried } from './ca
 /** Replaced under its name: it stays the same object, with its privileges, comments, defaults, triggers and what reads it. */
 export function planView(view: View, { table, partitionKey, source }: AttachmentContext): Carried {
   const { definition, options, mayAlter, mayCreate, owner, persistence, needsKey, extension } = view;
-  const base = { kind: 'view', name: label(view), check: 'views' } as const;
+  const name = persistence === 't' ? `pg_temp.${view.name}` : label(view);
+  const base = { kind: 'view', name, check: 'views' } as const;
   const blocks = (how: string, fix: string): Carried => only({ ...base, fate: 'blocks', how, fix });
   const drop = `DROP VIEW ${quoteName(view)}; and make it again after the cutover`;
   if (persistence === 't') return blocks('it is a temporary view of some session: it ends with that session', 'let the session end');
@@ -44,7 +45,7 @@ export function planView(view: View, { table, partitionKey, source }: Attachment
 export function planRule(rule: Rule): Carried {
   const { name, table, isOwn, definition, mayAlter } = rule;
   const base = { kind: 'rule', name: `${label(table)}.${name}`, check: 'rules' } as const;
-  const drop = `DROP RULE ${name} ON ${quoteName(table)};`;
+  const drop = `DROP RULE ${quoteIdent(name)} ON ${quoteName(table)};`;
   if (isOwn) return only({ ...base, fate: 'blocks', how: 'rules of the table are not carried: use a trigger', fix: drop });
   if (!mayAlter) return only({ ...base, fate: 'blocks', how: `our role may not alter ${label(table)}`, fix: drop });
   return {

@@ -56,6 +56,12 @@ export const ROLE_CHECKS = {
     why: 'A new table can be made of types only that its creator has USAGE on.',
     fix: 'GRANT USAGE ON TYPE … TO …;',
   },
+  grantors: {
+    worst: 'warning',
+    title: 'privileges keep their grantors',
+    why: 'A privilege that was passed on by somebody with a grant option can be taken back by that role only. It is granted again in its name, as long as the connected role may act as it (SET ROLE); else by the owner.',
+    fix: 'GRANT grantor TO role;',
+  },
   'default-privileges': {
     worst: 'ok',
     title: 'default privileges add nothing to what is made',

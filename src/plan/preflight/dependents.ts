@@ -33,6 +33,7 @@ interface Verdict {
   readonly id: CheckId;
   readonly object: string;
   readonly message: string;
+  readonly fix?: string;
 }
 
 const EXAMINED = ['row-type', 'other-dependents'] as const satisfies readonly CheckId[];
@@ -51,8 +52,8 @@ export function decideDependents(dependents: readonly Dependent[], table: Depend
   for (const dependent of dependents) {
     const verdict = judge(dependent, table, name);
     if (verdict === null) continue;
-    const { id, object, message } = verdict;
-    found.set(`${id} ${object}`, blocker(id, object, message));
+    const { id, object, message, fix } = verdict;
+    found.set(`${id} ${object}`, blocker(id, object, message, fix));
   }
   const findings = [...found.values()];
   return EXAMINED.flatMap((id) => {
@@ -105,8 +106,14 @@ function judgeConstraint(dependent: Dependent, name: string): Verdict | null {
   return other(dependent, name);
 }
 
-function rowType({ description, identity }: Dependent, name: string): Verdict {
-  return { id: 'row-type', object: identity, message: `${description} is made of the row type of ${name}` };
+function rowType({ description, identity, relationKind }: Dependent, name: string): Verdict {
+  const verdict: Verdict = { id: 'row-type', object: identity, message: `${description} is made of the row type of ${name}` };
+  if (relationKind !== 'v' && relationKind !== 'm') return verdict;
+  const kind = relationKind === 'v' ? 'VIEW' : 'MATERIALIZED VIEW';
+  return {
+    ...verdict,
+    fix: `DROP ${kind} ${identity}; and make it again with columns of their own, or to_jsonb(…), instead of the whole row`,
+  };
 }
 
 function other({ description, identity }: Dependent, name: string): Verdict {

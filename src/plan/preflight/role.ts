@@ -1,6 +1,7 @@
 import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { SourceTable } from '../../domain/table.ts';
-import { blocker, passed, type Finding } from './finding.ts';
+import { lostGrantors } from '../grants.ts';
+import { blocker, passed, warning, type Finding } from './finding.ts';
 import type { ReplicationProbe } from './link.ts';
 import { replicationRoleFix, type Provider } from './provider.ts';
 
@@ -164,6 +165,19 @@ function ownerMessage({ owner, role, inheritsOwner, maySetOwner }: TablePrivileg
 }
 
 /** The planner revokes them from all that it makes, in the transaction that makes it: nobody reads past the table's own privileges. */
+/** Privileges that somebody with a grant option passed on are passed on in that role's name again, where we may act as it. */
+export function decideGrantors(table: SourceTable): Finding {
+  const name = `${table.schema}.${table.name}`;
+  const lost = lostGrantors(table);
+  if (lost.length === 0) return passed('grantors', name, 'each privilege can be granted in the name of who granted it');
+  return warning(
+    'grantors',
+    name,
+    `privileges that ${lost.join(', ')} granted will be granted by the owner ${table.owner}: role ${table.sessionRole} may not act as ${lost.length === 1 ? 'that role' : 'those roles'}`,
+    lost.map((role) => `GRANT ${quoteIdent(role)} TO ${quoteIdent(table.sessionRole)};`).join(' '),
+  );
+}
+
 export function decideDefaultPrivileges(table: SourceTable): Finding {
   const name = `${table.schema}.${table.name}`;
   const grantees = [...new Set(table.defaultGrantees.map(({ grantee }) => grantee ?? 'PUBLIC'))];
