@@ -18,6 +18,9 @@ const USERS: Readonly<Record<string, string>> = {
   pg_depend: 'objid >= 16384 or refobjid >= 16384',
   pg_shdepend: 'dbid = (select oid from pg_database where datname = current_database())',
   pg_description: 'objoid >= 16384',
+  pg_seclabel: 'true',
+  pg_enum: 'true',
+  pg_cast: 'oid >= 16384',
   pg_statistic_ext: 'true',
   pg_trigger: 'true',
   pg_rewrite: 'oid >= 16384',
@@ -27,6 +30,7 @@ const USERS: Readonly<Record<string, string>> = {
   pg_event_trigger: 'true',
   pg_publication: 'true',
   pg_publication_rel: 'true',
+  pg_subscription_rel: 'true',
 };
 
 /** Every row that makes up the user's objects, and the database's slots, prepared transactions and advisory locks. */
