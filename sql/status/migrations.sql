@@ -55,6 +55,9 @@ select
   d.host as daemon_host,
   to_char(d.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as daemon_since,
   l.pid is not null as daemon_alive,
+  a.done as after_done,
+  a.failed as after_failed,
+  a.total as after_total,
   extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds
 from newest m
 cross join here h
@@ -78,6 +81,14 @@ left join lateral (
   from partitioner.chunk
   where migration = m.id
 ) c on true
+left join lateral (
+  select
+    count(*) filter (where done_at is not null)::int as done,
+    count(*) filter (where failure is not null)::int as failed,
+    count(*)::int as total
+  from partitioner.after_step
+  where migration = m.id
+) a on true
 left join lateral (
   select max(at) as began from partitioner.history where migration = m.id and event = 'prepared'
 ) b on true

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quoteName } from '../domain/identifier.ts';
+import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
@@ -158,7 +158,7 @@ async function attemptSwap(
     return rows;
   };
   try {
-    const { swap, carried } = await planNow(context, locker);
+    const { swap, carried, leaves } = await planNow(context, locker);
     const { lockTimeoutMs } = limits;
     const twins = { client: locker, migrationId: migration.id, plan: migration.plan, lockTimeoutMs, onWaiting: context.onWaiting };
     await fillTwins(twins, carried.materializedViews, filled);
@@ -174,7 +174,7 @@ async function attemptSwap(
     context.assertProven();
     const upgradeAsked = now();
     await limited(`lock table only ${source} in access exclusive mode`);
-    if ((await fetchAttachments(locker, migration.sourceOid)).text !== carried.text) throw new AttachmentsChanged();
+    await assertAsPlanned(context, locker, carried.text, leaves);
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
     const beforeCommit = now();
@@ -214,7 +214,10 @@ async function attemptSwap(
  * What hangs on the table is planned as it is now, not as it was when the migration began: a trigger or a view that came meanwhile
  * is carried like the others. Read on the session that will hold the lock, whose second reading is then a fast one.
  */
-async function planNow({ migration, table }: CutoverContext, client: Client): Promise<{ swap: Swap; carried: CarriedNow }> {
+async function planNow(
+  { migration, table }: CutoverContext,
+  client: Client,
+): Promise<{ swap: Swap; carried: CarriedNow; leaves: readonly QualifiedName[] }> {
   const { plan, source, options } = migration;
   const leaves = leafNames(
     plan,
@@ -237,7 +240,19 @@ async function planNow({ migration, table }: CutoverContext, client: Client): Pr
       },
     );
   }
-  return { swap: planSwap(table, plan, carried), carried };
+  return { swap: planSwap(table, plan, carried), carried, leaves };
+}
+
+/** Under the lock: nothing was hung on the table since, and the stream made no leaf that the swap does not know. */
+async function assertAsPlanned(
+  { migration }: CutoverContext,
+  locker: Client,
+  text: string,
+  leaves: readonly QualifiedName[],
+): Promise<void> {
+  const known = new Set(leaves.map(({ name }) => name));
+  const isKnown = (await listLeaves(locker, migration.id)).every(({ name }) => known.has(name));
+  if (!isKnown || (await fetchAttachments(locker, migration.sourceOid)).text !== text) throw new AttachmentsChanged();
 }
 
 /** As `status` shows them: quoted where SQL wants it. */

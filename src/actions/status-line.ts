@@ -17,6 +17,11 @@ export function statusLine(status: Status): string {
     const danger = slot.walStatus === 'unreserved' || slot.walStatus === 'lost' ? ` (${slot.walStatus})` : '';
     parts.push(`slot ${formatBytes(slot.retainedBytes)} retained${danger}`);
   }
+  const { after } = status;
+  if (after.total > 0)
+    parts.push(
+      `${after.done}/${after.total} steps after the switch${after.failed > 0 ? ` (${after.failed} FAILED: see partitioner.after_step)` : ''}`,
+    );
   if (status.anomalies > 0) parts.push(`${status.anomalies} ANOMALIES`);
   if (status.paused) parts.push('paused');
   if (status.failure) parts.push(`failed: ${status.failure.message}`);

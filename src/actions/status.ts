@@ -36,6 +36,8 @@ export interface Status {
     readonly safeBytes: number | null;
   } | null;
   readonly verified: { readonly units: number; readonly total: number; readonly at: string | null };
+  /** What is left to do once a cutover is committed: validating foreign keys. Failed ones stay NOT VALID. */
+  readonly after: { readonly done: number; readonly failed: number; readonly total: number };
   readonly paused: boolean;
   /** Updates and deletes that did not hit exactly one row. Anything but 0 stops the cutover. */
   readonly anomalies: number;
@@ -78,6 +80,9 @@ interface StatusRow {
   daemon_host: string | null;
   daemon_since: string | null;
   daemon_alive: boolean;
+  after_done: number;
+  after_failed: number;
+  after_total: number;
   copying_seconds: number;
 }
 
@@ -147,6 +152,7 @@ function toStatus(row: StatusRow): Status {
         }
       : null,
     verified: { units: 0, total: Number(row.total), at: null },
+    after: { done: row.after_done, failed: row.after_failed, total: row.after_total },
     paused: row.paused,
     anomalies: Number(row.anomalies),
     // What a dead daemon last waited for is stale.

@@ -16,6 +16,7 @@ const base: Status = {
   appliedLsn: '0/1',
   slot: { name: 's', active: true, walStatus: 'reserved', retainedBytes: 2048, safeBytes: null },
   verified: { units: 0, total: 10, at: null },
+  after: { done: 0, failed: 0, total: 0 },
   paused: false,
   anomalies: 0,
   waiting: null,

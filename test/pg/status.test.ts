@@ -66,6 +66,7 @@ describe('the status', () => {
         appliedLsn: null,
         slot: null,
         verified: { units: 0, total: 6, at: null },
+        after: { done: 0, failed: 0, total: 0 },
         paused: false,
         anomalies: 0,
         waiting: 'a daemon: partitioner start app.events',

@@ -17,6 +17,7 @@ const status: Status = {
   appliedLsn: '0/1',
   slot: { name: 's', active: true, walStatus: 'reserved', retainedBytes: 3_145_728, safeBytes: null },
   verified: { units: 0, total: 26, at: null },
+  after: { done: 0, failed: 0, total: 0 },
   paused: false,
   anomalies: 0,
   waiting: null,
