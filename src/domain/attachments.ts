@@ -75,6 +75,8 @@ export interface MaterializedView extends QualifiedName {
   readonly filenode: string;
   readonly owner: string;
   readonly mayAlter: boolean;
+  /** TEMPORARY on the database. */
+  readonly ownerMayTemp: boolean;
   readonly needsKey: boolean;
   readonly extension: string | null;
   /** Columns whose storage is not their type's. */

@@ -21,6 +21,8 @@ select
   pg_relation_filenode(c.oid)::int8 as filenode,
   pg_get_userbyid(c.relowner) as owner,
   pg_has_role(c.relowner, 'USAGE') and has_schema_privilege(n.oid, 'CREATE') as "mayAlter",
+  -- REFRESH … CONCURRENTLY makes a temporary table, in the owner's name.
+  has_database_privilege(c.relowner, current_database(), 'TEMPORARY') as "ownerMayTemp",
   exists (select from pg_depend d join pg_rewrite r on r.oid = d.objid
           where d.classid = 'pg_rewrite'::regclass and r.ev_class = c.oid and d.refclassid = 'pg_constraint'::regclass
             and d.refobjid in (select con.oid from pg_constraint con where con.conrelid = $1::oid)) as "needsKey",

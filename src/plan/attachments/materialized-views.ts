@@ -99,9 +99,9 @@ export function planMaterializedView(facts: MaterializedViewFacts, { table: sour
   const { twin } = planTwin(facts, id);
   const valid = table.indexes.filter(({ isValid }) => isValid);
   // REFRESH CONCURRENTLY asks for a unique index over all rows, on columns.
-  const concurrently = valid.some(
-    ({ isUnique, predicate, keyColumns }) => isUnique && predicate === null && keyColumns.every((column) => column !== null),
-  );
+  const concurrently =
+    view.ownerMayTemp &&
+    valid.some(({ isUnique, predicate, keyColumns }) => isUnique && predicate === null && keyColumns.every((column) => column !== null));
   return {
     fates: [
       {
