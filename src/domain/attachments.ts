@@ -48,6 +48,8 @@ export interface Trigger {
   readonly source: string;
   readonly extension: string | null;
   readonly comment: string | null;
+  /** Of the constraint that a constraint trigger has. */
+  readonly constraintComment: string | null;
 }
 
 export interface View extends QualifiedName {
@@ -103,6 +105,8 @@ export interface Routine {
   readonly mayAlter: boolean;
   readonly mayCreate: boolean;
   readonly grants: readonly Grant[];
+  /** Roles that default privileges would let in besides, when it is made anew. */
+  readonly defaultGrantees: readonly string[];
   readonly comment: string | null;
   readonly extension: string | null;
 }
@@ -142,6 +146,8 @@ export interface Publication {
   readonly rowFilter: string | null;
   /** It has a partitioned table besides, which publishing through the root would touch too. */
   readonly hasPartitioned: boolean;
+  /** It publishes updates or deletes, which are told by the replica identity. */
+  readonly needsIdentity: boolean;
   readonly owner: string;
   readonly mayAlter: boolean;
 }

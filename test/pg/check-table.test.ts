@@ -291,6 +291,23 @@ const DEPENDENTS: readonly Case[] = [
     blockers: ['publications One', 'publications two'],
   },
   {
+    name: 'a column list without the partition key, for inserts and for deletes',
+    sql: `${EVENTS} create publication i for table app.events (id) with (publish_via_partition_root = true, publish = 'insert');
+          create publication d for table app.events (id) with (publish_via_partition_root = true)`,
+    blockers: ['publications d'],
+    since: 15,
+  },
+  {
+    name: 'a row trigger that asks for its table, one that sets the partition key',
+    sql: `${EVENTS} create function app.f() returns trigger language plpgsql as 'begin perform tg_table_name; return new; end';
+          create function app.g() returns trigger language plpgsql as 'begin new.at := current_date; return new; end';
+          create trigger f after insert on app.events for each row execute function app.f();
+          create trigger f_all after insert on app.events for each statement execute function app.f();
+          create trigger g before insert on app.events for each row execute function app.g()`,
+    blockers: [],
+    warnings: [WIDENED, 'triggers f', 'triggers g'],
+  },
+  {
     name: 'a publication of the schema',
     sql: `${EVENTS} create publication s for tables in schema app`,
     blockers: ['publications s'],

@@ -9,6 +9,7 @@ select
   case when to_jsonb(r) ->> 'prattrs' is not null then to_jsonb(t) -> 'attnames' end as columns,
   to_jsonb(t) ->> 'rowfilter' as "rowFilter",
   exists (select from pg_publication_rel other join pg_class c on c.oid = other.prrelid and c.relkind = 'p' where other.prpubid = p.oid) as "hasPartitioned",
+  p.pubupdate or p.pubdelete as "needsIdentity",
   pg_get_userbyid(p.pubowner) as owner,
   pg_has_role(p.pubowner, 'USAGE') as "mayAlter"
 from pg_publication_tables t

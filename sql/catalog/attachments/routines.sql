@@ -28,6 +28,10 @@ select
       'grantable', x.is_grantable
     ) order by x.grantee, x.grantor, x.privilege_type), '[]')
    from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x) as grants,
+  -- Whom ALTER DEFAULT PRIVILEGES of our role lets execute a routine that it makes there.
+  array(select distinct pg_get_userbyid(x.grantee)::text from pg_default_acl d cross join lateral aclexplode(d.defaclacl) x
+        where d.defaclrole = (select r.oid from pg_roles r where r.rolname = current_user) and d.defaclobjtype = 'f'
+          and d.defaclnamespace in (0, p.pronamespace) and x.grantee <> 0 order by 1) as "defaultGrantees",
   obj_description(p.oid, 'pg_proc') as comment,
   (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid
    where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_extension'::regclass limit 1) as extension

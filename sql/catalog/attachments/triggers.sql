@@ -15,7 +15,8 @@ select
   p.prosrc as source,
   (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid
    where d.classid = 'pg_trigger'::regclass and d.objid = t.oid and d.refclassid = 'pg_extension'::regclass limit 1) as extension,
-  obj_description(t.oid, 'pg_trigger') as comment
+  obj_description(t.oid, 'pg_trigger') as comment,
+  case when t.tgconstraint <> 0 then obj_description(t.tgconstraint, 'pg_constraint') end as "constraintComment"
 from pg_trigger t
 join pg_class c on c.oid = t.tgrelid
 join pg_namespace n on n.oid = c.relnamespace

@@ -20,8 +20,18 @@ export function planForeignKey(key: ForeignKey, context: AttachmentContext): Car
  * yet. The retired table loses its own, or deleting a parent would be refused for rows that no longer count.
  */
 function planOut(key: ForeignKey, { source, leaves, version }: AttachmentContext): Carried {
-  const { name, definition, references, validated, enforced, comment, mayReference } = key;
+  const { name, definition, references, validated, enforced, comment, mayReference, hasPeriod } = key;
   const kind = 'foreign key';
+  if (hasPeriod) {
+    return only({
+      kind,
+      name,
+      fate: 'blocks',
+      check: 'foreign-keys-out',
+      how: 'it is over a PERIOD',
+      fix: `ALTER TABLE ${quoteName(source)} DROP CONSTRAINT ${quoteIdent(name)};`,
+    });
+  }
   if (!mayReference) {
     return only({
       kind,

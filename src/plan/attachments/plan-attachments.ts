@@ -31,7 +31,7 @@ export function planAttachments(attachments: Attachments, context: AttachmentCon
     retireTriggers(triggers, context),
     ...triggers.map((trigger) => planTrigger(trigger, context)),
     ...foreignKeys.map((key) => planForeignKey(key, context)),
-    ...publications.map((publication) => planPublication(publication, context, context.decisions)),
+    ...publications.map((publication) => planPublication(publication, context)),
     ...mentions.filter(({ identity }) => !known.has(identity)).map(planMention),
     ...unknownDecisions(attachments, context).map(only),
   ]);

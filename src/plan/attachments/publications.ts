@@ -1,6 +1,7 @@
 import type { Publication } from '../../domain/attachments.ts';
 import { quoteIdent, quoteName } from '../../domain/identifier.ts';
-import { decisionOn } from '../decisions.ts';
+import type { SourceTable } from '../../domain/table.ts';
+import { decisionOn, isKeyWidened } from '../decisions.ts';
 import type { DdlStep } from '../migration-plan.ts';
 import { label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
 
@@ -8,11 +9,7 @@ const LEAK =
   'it has every new table at once: the whole backfill is sent to its subscribers, in tables that they do not know (a subscription stops at that, until it has them)';
 
 /** What a subscriber sees after the switch depends on publish_via_partition_root: the table's name, or the leaves'. */
-export function planPublication(
-  publication: Publication,
-  { source }: AttachmentContext,
-  decisions: AttachmentContext['decisions'],
-): Carried {
+export function planPublication(publication: Publication, { source, table, partitionKey, decisions }: AttachmentContext): Carried {
   const { name, isExplicit, isAllTables, viaRoot, columns, rowFilter, hasPartitioned, owner, mayAlter } = publication;
   const base = { kind: 'publication', name, check: 'publications' } as const;
   const option = `publication:${name}`;
@@ -33,6 +30,8 @@ export function planPublication(
         .join('; or '),
     });
   }
+  const lost = lostIdentity(publication, table, partitionKey);
+  if (lost !== null) return only({ ...base, fate: 'blocks', ...lost });
   const setRoot = choice === 'root' && !viaRoot;
   if ((isExplicit || setRoot) && !mayAlter) {
     return only({
@@ -78,6 +77,20 @@ export function planPublication(
           ]
         : []),
     ],
+  };
+}
+
+/** Without the widened key's new column in its list, PostgreSQL would refuse the application's own UPDATE and DELETE. */
+function lostIdentity(
+  { name, columns, needsIdentity }: Publication,
+  table: SourceTable,
+  partitionKey: string,
+): { readonly how: string; readonly fix: string } | null {
+  if (columns === null || !needsIdentity || columns.includes(partitionKey)) return null;
+  if (table.replicaIdentity !== 'd' || !isKeyWidened(table, partitionKey)) return null;
+  return {
+    how: `its column list lacks ${partitionKey}, which is in the primary key after the switch: UPDATE and DELETE would be refused`,
+    fix: `ALTER PUBLICATION ${quoteIdent(name)} SET TABLE … with the column ${quoteIdent(partitionKey)} in the list of ${quoteName(table)}`,
   };
 }
 

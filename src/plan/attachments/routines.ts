@@ -45,10 +45,13 @@ export function planRoutine(routine: Routine, { table, partitionKey }: Attachmen
   };
 }
 
-function restoreRoutine({ identity, owner, grants, comment }: Routine): DdlStep[] {
+function restoreRoutine({ identity, owner, grants, comment, defaultGrantees }: Routine): DdlStep[] {
   const step = (sql: string, why: string): DdlStep => ({ sql, lock: 'none', why });
   return [
-    step(`revoke all on routine ${identity} from public, current_user`, 'what a new routine gives away'),
+    step(
+      `revoke all on routine ${identity} from ${['public', 'current_user', ...defaultGrantees.map(quoteIdent)].join(', ')}`,
+      'what a new routine gives away',
+    ),
     ...grants.map(({ grantee, grantable }) =>
       step(
         `grant execute on routine ${identity} to ${grantee === null ? 'public' : quoteIdent(grantee)}${grantable ? ' with grant option' : ''}`,

@@ -15,7 +15,7 @@ const STATE: Readonly<Record<Trigger['enabled'], { readonly verb: string; readon
  * every leaf; triggers fire in the order of their names, as before.
  */
 export function planTrigger(trigger: Trigger, { source, partitionKey }: AttachmentContext): Carried {
-  const { name, table, isOwn, definition, enabled, comment, mayExecute, routine, extension } = trigger;
+  const { name, table, isOwn, definition, enabled, comment, constraintComment, mayExecute, routine, extension } = trigger;
   const on = label(table);
   const base = { kind: 'trigger', name: isOwn ? name : `${on}.${name}`, check: 'triggers' } as const;
   const drop = `DROP TRIGGER ${quoteIdent(name)} ON ${quoteName(table)};`;
@@ -55,6 +55,9 @@ export function planTrigger(trigger: Trigger, { source, partitionKey }: Attachme
       ...(comment === null
         ? []
         : [step(`comment on trigger ${quoteIdent(name)} on ${quoteName(source)} is ${quoteLiteral(comment)}`, 'comment')]),
+      ...(constraintComment === null
+        ? []
+        : [step(`comment on constraint ${quoteIdent(name)} on ${quoteName(source)} is ${quoteLiteral(constraintComment)}`, 'comment')]),
     ],
   };
 }
@@ -65,9 +68,15 @@ function warningOf({ name, isRow, isBefore, isOnUpdate, source }: Trigger, parti
   if (isBefore && assigns.test(source)) {
     return `trigger ${name} seems to set ${partitionKey} in a BEFORE trigger: when that moves the row to another leaf, PostgreSQL refuses the statement`;
   }
-  return isOnUpdate
-    ? `an UPDATE that moves a row to another leaf fires its DELETE and INSERT triggers, and not the AFTER UPDATE ones (${name})`
-    : null;
+  const warnings = [
+    ...(/\btg_(relid|relname|table_name)\b/i.test(source)
+      ? [`${name} asks for its table (TG_TABLE_NAME, TG_RELID): in a row trigger that is the leaf from the switch on`]
+      : []),
+    ...(isOnUpdate
+      ? [`an UPDATE that moves a row to another leaf fires its DELETE and INSERT triggers, and not the AFTER UPDATE ones (${name})`]
+      : []),
+  ];
+  return warnings.length === 0 ? null : warnings.join('; ');
 }
 
 /** The retired table is written by nothing but the way back, which must not fire what has fired already. */
