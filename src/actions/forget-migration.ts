@@ -1,6 +1,7 @@
 import { quoteIdent, quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';
+import { refusalFunction } from '../plan/refuse-retired.ts';
 import { fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { dropSlot } from './drop-slot.ts';
 
@@ -18,6 +19,7 @@ export async function stopFollowing(client: Client, migration: Migration): Promi
 export async function forgetMigration(client: Client, migrationId: number): Promise<void> {
   for (const kind of ['touched', 'fence', 'repair'])
     await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migrationId}` })}`);
+  await client.query(`drop function if exists ${quoteName(refusalFunction(migrationId))} cascade`); // with its trigger, where the retired table is kept
   await client.query('delete from partitioner.history where migration = $1', [migrationId]);
   await client.query('delete from partitioner.migration where id = $1', [migrationId]);
   const { rows } = await client.query<{ left: boolean }>('select exists (select from partitioner.migration) as left');

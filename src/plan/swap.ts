@@ -5,6 +5,7 @@ import type { AfterStep, Carried } from './attachments/carried.ts';
 import { carriedIndexes, targetIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
 import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
+import { refuseWrites } from './refuse-retired.ts';
 import { identitySequences } from './target.ts';
 
 export interface Swap {
@@ -42,6 +43,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
       lock: `ACCESS EXCLUSIVE on ${schema}.${source.name}`,
       why: 'the source retires',
     },
+    ...refuseWrites(table, retired, id),
     {
       sql: `alter table ${quoteName(target)} rename to ${quoteIdent(source.name)}`,
       lock: `ACCESS EXCLUSIVE on ${schema}.${target.name}`,

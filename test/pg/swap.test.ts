@@ -46,6 +46,7 @@ async function migrate(client: Client, table: SourceTable, plan: MigrationPlan):
     const after = await listIndexes(client, quoteName({ schema: plan.source.schema, name: leaf.name }));
     built.push(...after.filter((index) => !before.has(index)));
   }
+  await client.query('create schema partitioner'); // the control schema, which a daemon makes
   await inTransaction(client, async () => {
     for (const step of planSwap(table, plan, NOTHING).steps) await client.query(step.sql);
   });

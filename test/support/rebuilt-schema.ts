@@ -46,6 +46,7 @@ export async function migrateRebuilt(database: TestDatabase, schema: RebuiltSche
   const control = await database.client();
   await schema.create(control, major);
   const session = application(await database.client('application'));
+  await session.client.query('set row_security = on'); // sessions of the tests are pinned like the tool's own
   const seen = await schema.look(session);
   await schema.act?.(session);
   const before = await catalogFacts(control, schemas);
