@@ -9,6 +9,7 @@ select
   c.relkind as kind,
   c.relpersistence as persistence,
   c.relrowsecurity as row_security,
+  c.relforcerowsecurity as row_security_forced,
   coalesce(am.amname, '') as access_method,
   s.spcname as tablespace,
   c.relreplident as replica_identity,

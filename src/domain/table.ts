@@ -138,6 +138,8 @@ export interface SourceTable extends QualifiedName {
   readonly statistics: readonly ExtendedStatistics[];
   /** pg_class.relrowsecurity */
   readonly rowSecurity: boolean;
+  /** pg_class.relforcerowsecurity: for the owner too. */
+  readonly rowSecurityForced: boolean;
   /** NOT NULL constraints that have a comment (18 and newer). */
   readonly notNullComments: readonly { readonly name: string; readonly comment: string }[];
   /** aclexplode of relacl, or of its default: the owner's own are among them. */

@@ -32,6 +32,7 @@ export async function fetchTable(client: Client, name: QualifiedName): Promise<S
     checks: constraints.rows.filter(({ type }) => type === 'c').map(toCheck),
     statistics: statistics.rows,
     rowSecurity: row.row_security,
+    rowSecurityForced: row.row_security_forced,
     notNullComments: constraints.rows.flatMap(({ type, name: constraint, comment }) =>
       type === 'n' && comment !== null ? [{ name: constraint, comment }] : [],
     ),
@@ -93,6 +94,7 @@ interface TableRow extends Pick<
 > {
   readonly session_role: string;
   readonly row_security: boolean;
+  readonly row_security_forced: boolean;
   readonly access_method: string;
   readonly replica_identity: SourceTable['replicaIdentity'];
   readonly owner_lacks: string[];

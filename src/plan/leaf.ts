@@ -44,6 +44,7 @@ function planCreate(table: SourceTable, partitionKey: PartitionKey, name: Qualif
     ...columnSettings(table),
     // Without a policy of its own: nobody but the owner reads past those of the table.
     ...(table.rowSecurity ? ['enable row level security'] : []),
+    ...(table.rowSecurityForced ? ['force row level security'] : []),
     // Rows that break a NOT VALID check are in the source, and COPY would refuse them: it comes back after the load.
     ...table.checks.filter(({ validated }) => !validated).map((check) => `drop constraint ${quoteIdent(check.name)}`),
   ];

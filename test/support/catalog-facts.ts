@@ -93,7 +93,7 @@ const QUERIES: readonly string[] = [
    from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace where ${OWN}`,
   `select 'publication ' || quote_ident(p.pubname) as object, null as "of", (to_jsonb(p) - array['oid', 'pubowner']) || jsonb_build_object(
      'owner', pg_get_userbyid(p.pubowner), 'comment', obj_description(p.oid, 'pg_publication'),
-     'tables', array(select format('%s %s %s', r.prrelid::regclass, to_jsonb(r) ->> 'prattrs', pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid)) from pg_publication_rel r where r.prpubid = p.oid order by 1),
+     'tables', array(select r.prrelid::regclass::text from pg_publication_rel r where r.prpubid = p.oid order by 1),
      'published', array(select (to_jsonb(t) - 'pubname')::text from pg_publication_tables t where t.pubname = p.pubname and t.schemaname = any ($1) order by 1)) as facts
    from pg_publication p where cardinality($1::text[]) > 0 and p.pubname !~ '^partitioner_'`,
   `select format('default privileges %s %s %s', pg_get_userbyid(d.defaclrole), d.defaclobjtype, n.nspname) as object, null as "of", json_build_object('privileges', d.defaclacl::text) as facts

@@ -88,7 +88,7 @@ export function onLeaves(table: string, { comments, privileges, foreignKeys, sta
 
 /** The same in the texts of pg_dump. */
 export function partitionedInDump(table: string, { options = false }: { readonly options?: boolean } = {}): Allowed[] {
-  const name = literal(table.slice(table.indexOf('.') + 1));
+  const name = literal(table.slice(table.indexOf('.') + 1).replaceAll('"', ''));
   return [
     allow(
       `^~ ${name}; Type: TABLE: (.*) \\)${options ? ' WITH \\(.*?\\)' : ''}; (.*) -> \\1 \\) PARTITION BY RANGE \\(\\w+\\); \\2$`,
@@ -99,7 +99,7 @@ export function partitionedInDump(table: string, { options = false }: { readonly
 
 export function widenedInDump(table: string, constraint: string, key: string): Allowed {
   return allow(
-    `^~ ${literal(table.slice(table.indexOf('.') + 1))} ${constraint}; Type: CONSTRAINT: (.*)\\)(.*) -> \\1, ${key}\\)\\2$`,
+    `^~ ${literal(table.slice(table.indexOf('.') + 1).replaceAll('"', ''))} ${constraint}; Type: CONSTRAINT: (.*)\\)(.*) -> \\1, ${key}\\)\\2$`,
     `${constraint} holds the partition key`,
   );
 }

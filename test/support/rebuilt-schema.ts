@@ -79,7 +79,7 @@ export async function migrateRebuilt(database: TestDatabase, schema: RebuiltSche
       dumpDifferences(
         dumped,
         await dumpSchemas(database, schemas),
-        [...leaves.keys()].map((name) => name.slice(name.lastIndexOf('.') + 1)),
+        [...leaves.keys()].map((name) => name.slice(name.lastIndexOf('.') + 1).replaceAll('"', '')),
       ),
       schema.allowedInDump,
     );

@@ -48,6 +48,7 @@ function simplify(table: SourceTable, key: string): SourceTable {
     tablespace: null,
     replicaIdentity: 'd',
     rowSecurity: false,
+    rowSecurityForced: false,
     statistics: [],
     comment: null,
     grants: [],

@@ -31,7 +31,7 @@ async function switchUnder(
   });
   await command(control, id, 'cutover', { lockTimeoutMs: 1_000, maxLockHoldMs: 10_000, attempts: 60 }).finally(() => (stopped = true));
   await daemon.ended;
-  return Promise.all(calls);
+  return await Promise.all(calls);
 }
 
 test('calls of routines with an SQL body that wait for the switch are not lost', async () => {
