@@ -6,7 +6,7 @@ import { grantAll, grantColumns, revokeDefaults } from '../grants.ts';
 import { createIndexSql, indexStatisticsSql, storageClause } from '../index-sql.ts';
 import type { DdlStep } from '../migration-plan.ts';
 import { retiredObjectName, twinName } from '../names.ts';
-import { columnSettings } from '../target.ts';
+import { columnSettings, createStatisticsSql } from '../target.ts';
 import { label, only, type AttachmentContext, type Carried } from './carried.ts';
 
 /**
@@ -57,6 +57,9 @@ export function planTwin({ view, table }: MaterializedViewFacts, id: number): Tw
       ...table.indexes
         .filter(({ isValid }) => isValid)
         .flatMap((index) => planIndex(index, twin, id).map((sql) => step(sql, `its ${index.name}`))),
+      ...table.statistics
+        .flatMap((statistics, position) => createStatisticsSql(statistics, twinStatistics(statistics, twin, position), twin, table))
+        .map((sql) => step(sql, 'extended statistics')),
       ...(alter.length === 0 ? [] : [step(`alter materialized view ${on} ${alter.join(', ')}`, 'settings of its columns, owner')]),
       ...[
         revokeDefaults(table, 'table', twin),
@@ -93,7 +96,13 @@ export function planMaterializedView(facts: MaterializedViewFacts, { table: sour
   if (view.extension !== null) return blocks(`it belongs to extension ${view.extension}`);
   if (!view.mayAlter)
     return blocks(`it belongs to ${view.owner}, and our role may not make another`, `GRANT ${quoteIdent(view.owner)} TO CURRENT_USER;`);
-  if (table.statistics.length > 0) return blocks('extended statistics of a materialized view are not carried');
+  const foreign = table.statistics.find(({ mayAlter }) => !mayAlter);
+  if (foreign) {
+    return blocks(
+      `its statistics ${label(foreign)} belong to ${foreign.owner}, or our role may not create in their schema`,
+      `DROP STATISTICS ${quoteName(foreign)};`,
+    );
+  }
   if (view.needsKey && isKeyWidened(source, partitionKey))
     return blocks(`it groups by the primary key alone, which is (…, ${partitionKey}) after the switch`);
   const { twin } = planTwin(facts, id);
@@ -118,6 +127,10 @@ export function planMaterializedView(facts: MaterializedViewFacts, { table: sour
       ...valid.map((index) =>
         rename('index', { schema: view.schema, name: twinName(id, String(index.oid)) }, index.name, 'the name as before'),
       ),
+      ...table.statistics.flatMap((statistics, position) => [
+        rename('statistics', statistics, retiredObjectName(id, statistics.name), 'their name goes to the twin’s'),
+        rename('statistics', twinStatistics(statistics, twin, position), statistics.name, 'the name as before'),
+      ]),
     ],
     after:
       concurrently && view.populated
@@ -133,10 +146,20 @@ export function planMaterializedView(facts: MaterializedViewFacts, { table: sour
   };
 }
 
+/** They may be in another schema than the view. */
+function twinStatistics({ schema }: QualifiedName, twin: QualifiedName, position: number): QualifiedName {
+  return { schema, name: `${twin.name}_e${position}` };
+}
+
 function rename(kind: string, from: QualifiedName, to: string, why: string): DdlStep {
   return {
     sql: `alter ${kind} ${quoteName({ schema: from.schema, name: from.name })} rename to ${quoteIdent(to)}`,
-    lock: kind === 'index' ? `SHARE UPDATE EXCLUSIVE on ${label(from)}` : `ACCESS EXCLUSIVE on ${label(from)}`,
+    lock:
+      kind === 'materialized view'
+        ? `ACCESS EXCLUSIVE on ${label(from)}`
+        : kind === 'index'
+          ? `SHARE UPDATE EXCLUSIVE on ${label(from)}`
+          : 'none',
     why,
   };
 }
