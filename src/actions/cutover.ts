@@ -9,6 +9,7 @@ import type { ConnectionSettings } from '../pg/connection.ts';
 import { emitMessage, listLeaves, store, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
+import { lockTable } from '../plan/attachments/carried.ts';
 import { leafNames } from '../plan/attachments/plan-attachments.ts';
 import { planSwap, type Swap } from '../plan/swap.ts';
 import { fetchAttachments } from '../pg/attachments.ts';
@@ -145,7 +146,6 @@ async function attemptSwap(
   filled: FilledTwins,
 ): Promise<Attempt> {
   const { migration, limits, now } = context;
-  const source = quoteName(migration.source);
   const startedAt = new Date().toISOString();
   const names = await displayNames(fencer, migration.plan);
   let held = Infinity;
@@ -165,15 +165,18 @@ async function attemptSwap(
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     const asked = now();
-    await locker.query(`lock table only ${source} in share row exclusive mode`);
-    held = now();
+    for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
+      await (held === Infinity ? locker.query(step.sql) : limited(step.sql));
+      held = Math.min(held, now()); // from the first one on, somebody may wait for us
+    }
+    const stopped = now();
     if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint)
       throw changed(migration.plan, 'found under the cutover lock');
     const fenceLsn = await emitMessage(fencer, `fence ${migration.id}`);
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
     const upgradeAsked = now();
-    await limited(`lock table only ${source} in access exclusive mode`);
+    for (const step of [...swap.next, lockTable(migration.source, 'access exclusive', 'readers wait')]) await limited(step.sql);
     await assertAsPlanned(context, locker, carried.text, leaves);
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
@@ -184,7 +187,7 @@ async function attemptSwap(
       target: names.source,
       retired: names.retired,
       attempts,
-      lockWaitMs: Math.round(held - asked),
+      lockWaitMs: Math.round(stopped - asked),
       lockHeldMs: Math.round(beforeCommit - held),
       readsBlockedMs: Math.round(beforeCommit - upgradeAsked),
       fenceLsn: formatLsn(fenceLsn),

@@ -57,6 +57,8 @@ export interface View extends QualifiedName {
   readonly definition: string;
   readonly options: readonly string[];
   readonly persistence: string;
+  /** Rows can be written through it. */
+  readonly isWritable: boolean;
   readonly owner: string;
   readonly mayAlter: boolean;
   /** CREATE in its schema. */
@@ -128,6 +130,9 @@ export interface Policy {
 export interface Rule {
   readonly name: string;
   readonly table: QualifiedName;
+  readonly tableKind: string;
+  /** Of the relation that it is on. */
+  readonly owner: string;
   readonly isOwn: boolean;
   readonly definition: string;
   readonly enabled: 'O' | 'D' | 'R' | 'A';

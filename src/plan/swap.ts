@@ -9,6 +9,10 @@ import { refuseWrites } from './refuse-retired.ts';
 import { identitySequences } from './target.ts';
 
 export interface Swap {
+  /** Before the lock that stops the table's writers: see Carried. */
+  readonly first: readonly DdlStep[];
+  /** Between that and ACCESS EXCLUSIVE. */
+  readonly next: readonly DdlStep[];
   /** In the order in which they run, in the transaction that holds ACCESS EXCLUSIVE on the source. */
   readonly steps: readonly DdlStep[];
   /** Identity columns: the retired table's sequence, and the target's before it takes over the name. */
@@ -73,6 +77,8 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
     ...carried.restore,
   ];
   return {
+    first: carried.first,
+    next: carried.next,
     steps,
     after: carried.after,
     identity: identity.map(({ column, from, to }) => ({ column, from, to })),

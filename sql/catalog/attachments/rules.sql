@@ -3,6 +3,8 @@
 select
   r.rulename as name,
   json_build_object('schema', n.nspname, 'name', c.relname) as "table",
+  c.relkind as "tableKind",
+  pg_get_userbyid(c.relowner) as owner,
   r.ev_class = $1::oid as "isOwn",
   pg_get_ruledef(r.oid) as definition,
   r.ev_enabled as enabled,

@@ -8,6 +8,8 @@ select
   pg_get_viewdef(c.oid) as definition,
   coalesce(c.reloptions, '{}') as options,
   c.relpersistence as persistence,
+  -- By itself, by a rule or by an INSTEAD OF trigger.
+  pg_relation_is_updatable(c.oid, true) <> 0 as "isWritable",
   pg_has_role(c.relowner, 'USAGE') as "mayAlter",
   pg_get_userbyid(c.relowner) as owner,
   has_schema_privilege(n.oid, 'CREATE') as "mayCreate",
@@ -23,4 +25,5 @@ where c.relkind = 'v' and exists (
   where d.classid = 'pg_rewrite'::regclass and r.ev_class = c.oid and r.rulename = '_RETURN'
     and d.refclassid = 'pg_class'::regclass and d.refobjid = any ($2::oid[])
 )
-order by n.nspname, c.relname
+-- The outer ones first: who comes through two of them locks them in this order.
+order by c.oid desc

@@ -1,4 +1,4 @@
-import type { QualifiedName } from '../../domain/identifier.ts';
+import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { SourceTable } from '../../domain/table.ts';
 import type { Decisions } from '../decisions.ts';
 import type { DdlStep } from '../migration-plan.ts';
@@ -28,6 +28,10 @@ export interface AfterStep extends DdlStep {
 /** What one kind of object contributes. */
 export interface Carried {
   readonly fates: readonly Fate[];
+  /** Locks before any on the table: who writes it by way of the object holds a lock there, and would wait for us while we wait for it. */
+  readonly first: readonly DdlStep[];
+  /** Locks once writers are stopped and the stream is drained, before readers are: for who reads the table by way of the object. */
+  readonly next: readonly DdlStep[];
   /** Under the old names, before the renames. */
   readonly retire: readonly DdlStep[];
   /** After the renames: the source's name is the partitioned table's. */
@@ -50,11 +54,13 @@ export interface AttachmentContext {
   readonly leaves: readonly QualifiedName[];
 }
 
-export const NOTHING: Carried = { fates: [], retire: [], restore: [], after: [] };
+export const NOTHING: Carried = { fates: [], first: [], next: [], retire: [], restore: [], after: [] };
 
 export function join(parts: readonly Carried[]): Carried {
   return {
     fates: parts.flatMap(({ fates }) => fates),
+    first: once(parts.flatMap(({ first }) => first)),
+    next: once(parts.flatMap(({ next }) => next)),
     retire: parts.flatMap(({ retire }) => retire),
     restore: parts.flatMap(({ restore }) => restore),
     after: parts.flatMap(({ after }) => after),
@@ -63,6 +69,24 @@ export function join(parts: readonly Carried[]): Carried {
 
 export function only(fate: Fate): Carried {
   return { ...NOTHING, fates: [fate] };
+}
+
+/** A relation is locked once, however many objects ask for it. */
+function once(steps: readonly DdlStep[]): DdlStep[] {
+  return [...new Map(steps.map((step) => [step.sql, step])).values()];
+}
+
+/** Locks a table by itself. */
+export function lockTable(name: QualifiedName, mode: 'share row exclusive' | 'access exclusive', why: string): DdlStep {
+  return { sql: `lock table only ${quoteName(name)} in ${mode} mode`, lock: `${mode.toUpperCase()} on ${label(name)}`, why };
+}
+
+/**
+ * Locks a view by itself: LOCK TABLE of a view takes its tables too, and knows no materialized views. To give it to its owner changes
+ * nothing, under ACCESS EXCLUSIVE.
+ */
+export function lockView(kind: 'view' | 'materialized view', name: QualifiedName, owner: string, why: string): DdlStep {
+  return { sql: `alter ${kind} ${quoteName(name)} owner to ${quoteIdent(owner)}`, lock: `ACCESS EXCLUSIVE on ${label(name)}`, why };
 }
 
 /** As people write it: `app.events`. */

@@ -4,7 +4,7 @@ import { invariant } from '../../errors.ts';
 import { decisionOn } from '../decisions.ts';
 import { carriedIndexes, primaryKeyColumns } from '../index-sql.ts';
 import type { DdlStep } from '../migration-plan.ts';
-import { label, NOTHING, only, type AfterStep, type AttachmentContext, type Carried } from './carried.ts';
+import { label, lockTable, NOTHING, only, type AfterStep, type AttachmentContext, type Carried } from './carried.ts';
 import { endOfParentheses } from './definition.ts';
 
 /** From here on a partitioned table takes NOT VALID foreign keys. */
@@ -73,6 +73,9 @@ function planOut(key: ForeignKey, { source, leaves, version }: AttachmentContext
             }),
       },
     ],
+    // Checks of new rows pass the first one; it keeps out who writes both tables, that one first.
+    first: [lockTable(references, 'share row exclusive', 'who writes it, and then the table, must not hold it while we wait')],
+    next: [lockTable(references, 'access exclusive', 'its triggers for the foreign key are dropped')],
     retire: [
       {
         sql: `alter table ${quoteName(source)} drop constraint ${quoteIdent(name)}`,
@@ -126,7 +129,12 @@ function planIn(key: ForeignKey, context: AttachmentContext): Carried {
   ];
   const option = `foreign-key:${full}`;
   const choice = decisionOn(decisions, option, ['drop', 'widen:']);
-  if (choice === 'drop') return { ...NOTHING, fates: [{ ...base, fate: 'moved in the swap', how: 'dropped, as decided' }], retire };
+  const leave = {
+    first: [],
+    next: [lockTable(table, 'access exclusive', 'its rows are checked against the table while they are written')],
+    retire,
+  };
+  if (choice === 'drop') return { ...NOTHING, ...leave, fates: [{ ...base, fate: 'moved in the swap', how: 'dropped, as decided' }] };
   if (tableKind === 'p' && version < NOT_VALID_ON_PARTITIONED) {
     return only({
       ...base,
@@ -157,11 +165,11 @@ function planIn(key: ForeignKey, context: AttachmentContext): Carried {
             `widened: (${column}) references ${partitionKey} too; rows that do not agree keep it NOT VALID`,
             source,
           ),
-          retire,
+          ...leave,
         }
       : only({ ...base, fate: 'blocks', how: `no unique index has (${[...referencedColumns, partitionKey].join(', ')})`, fix: drop });
   }
-  if (hasUnique(context, referencedColumns)) return { ...comeBack(key, definition, 'as before', source), retire };
+  if (hasUnique(context, referencedColumns)) return { ...comeBack(key, definition, 'as before', source), ...leave };
   return only({
     ...base,
     fate: 'needs your decision',
@@ -170,7 +178,7 @@ function planIn(key: ForeignKey, context: AttachmentContext): Carried {
   });
 }
 
-function comeBack(key: ForeignKey, definition: string, how: string, source: QualifiedName): Omit<Carried, 'retire'> {
+function comeBack(key: ForeignKey, definition: string, how: string, source: QualifiedName): Pick<Carried, 'fates' | 'restore' | 'after'> {
   const { name, table, validated, enforced, comment } = key;
   const isValidated = validated && enforced;
   return {

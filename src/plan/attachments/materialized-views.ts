@@ -7,7 +7,7 @@ import { createIndexSql, indexStatisticsSql, storageClause } from '../index-sql.
 import type { DdlStep } from '../migration-plan.ts';
 import { retiredObjectName, twinName } from '../names.ts';
 import { columnSettings, createStatisticsSql } from '../target.ts';
-import { label, only, type AttachmentContext, type Carried } from './carried.ts';
+import { label, lockView, only, type AttachmentContext, type Carried } from './carried.ts';
 
 /**
  * A materialized view cannot be replaced in place, and filling one takes as long as its query: a twin over the partitioned table is
@@ -119,6 +119,8 @@ export function planMaterializedView(facts: MaterializedViewFacts, { table: sour
         how: `a twin is filled before the lock and takes its name${concurrently ? '; refreshed once more after it' : ''}; the old one is kept beside the retired table`,
       },
     ],
+    first: [],
+    next: [lockView('materialized view', view, view.owner, 'a refresh of it reads the table')],
     retire: [],
     restore: [
       rename('materialized view', view, retiredObjectName(id, view.name), 'makes way for its twin'),

@@ -2,7 +2,7 @@ import type { Rule, View } from '../../domain/attachments.ts';
 import { quoteIdent, quoteName } from '../../domain/identifier.ts';
 import { isKeyWidened } from '../decisions.ts';
 import { storageClause } from '../index-sql.ts';
-import { label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+import { label, lockTable, lockView, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
 
 /** Replaced under its name: it stays the same object, with its privileges, comments, defaults, triggers and what reads it. */
 export function planView(view: View, { table, partitionKey, source }: AttachmentContext): Carried {
@@ -22,8 +22,10 @@ export function planView(view: View, { table, partitionKey, source }: Attachment
       `name ${partitionKey}, or every column shown, in its GROUP BY`,
     );
   }
+  const locked = [lockView('view', view, owner, 'who comes through it has a lock on it before one on the table')];
   return {
     ...NOTHING,
+    ...(view.isWritable ? { first: locked } : { next: locked }),
     fates: [
       {
         ...base,
@@ -43,13 +45,15 @@ export function planView(view: View, { table, partitionKey, source }: Attachment
 
 /** Rules of the table itself cannot be on what they would rewrite twice; those of views that write it are replaced in place. */
 export function planRule(rule: Rule): Carried {
-  const { name, table, isOwn, definition, mayAlter } = rule;
+  const { name, table, tableKind, owner, isOwn, definition, mayAlter } = rule;
   const base = { kind: 'rule', name: `${label(table)}.${name}`, check: 'rules' } as const;
   const drop = `DROP RULE ${quoteIdent(name)} ON ${quoteName(table)};`;
   if (isOwn) return only({ ...base, fate: 'blocks', how: 'rules of the table are not carried: use a trigger', fix: drop });
   if (!mayAlter) return only({ ...base, fate: 'blocks', how: `our role may not alter ${label(table)}`, fix: drop });
+  const why = 'who writes it writes the table by its rule';
   return {
     ...NOTHING,
+    first: [tableKind === 'v' ? lockView('view', table, owner, why) : lockTable(table, 'access exclusive', why)],
     fates: [{ ...base, fate: 'moved in the swap', how: 'replaced in place' }],
     restore: [
       {
