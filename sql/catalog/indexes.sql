@@ -30,6 +30,8 @@ select
     length(format('CREATE %sINDEX %I ON %I.%I ', case when i.indisunique then 'UNIQUE ' end, c.relname, n.nspname, r.relname)) + 1
   ) as definition_tail,
   pg_get_expr(i.indpred, i.indrelid) as predicate,
+  -- A variable without a column's number is the row.
+  concat(i.indexprs::text, i.indpred::text) ~ ':varattno 0 ' as whole_row,
   coalesce(c.reloptions, '{}') as options,
   s.spcname as tablespace,
   obj_description(i.indexrelid, 'pg_class') as comment,

@@ -7,6 +7,8 @@ select con.conname::text as name,
        con.convalidated as validated,
        con.connoinherit as no_inherit,
        coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true) as enforced,
+       -- A variable without a column's number is the row.
+       coalesce(con.conbin::text ~ ':varattno 0 ', false) as whole_row,
        array(select a.attname::text from unnest(con.conkey) k join pg_attribute a on a.attrelid = con.conrelid and a.attnum = k order by a.attnum) as columns
 from pg_constraint con
 where con.conrelid = $1::oid and con.contype in ('c', 'n')

@@ -83,6 +83,8 @@ export interface Index extends QualifiedName {
   readonly comment: string | null;
   /** ALTER INDEX … ALTER COLUMN n SET STATISTICS: [column number, target]. */
   readonly statistics: readonly (readonly [number, number])[];
+  /** An expression or the condition names the row as a whole, and so the type of this table. */
+  readonly wholeRow?: boolean;
   /** What was decided of a unique index that lacks the partition key; absent where it stays as it is. */
   readonly uniqueness?: UniqueChoice;
   readonly constraint: {

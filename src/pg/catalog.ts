@@ -155,6 +155,7 @@ interface IndexRow extends Pick<
   readonly included_columns: string[];
   readonly nulls_not_distinct: boolean;
   readonly definition_tail: string;
+  readonly whole_row: boolean;
 }
 
 function toIndex(row: IndexRow): Index {
@@ -182,6 +183,7 @@ function toIndex(row: IndexRow): Index {
     comment,
     statistics,
     constraint,
+    ...(row.whole_row ? { wholeRow: true } : {}),
   };
 }
 

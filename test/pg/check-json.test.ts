@@ -8,7 +8,7 @@ import { partitioner } from '../support/partitioner.ts';
 const IDS = [
   'check-constraints', 'column-types', 'control-schema', 'decisions', 'default-privileges', 'direct-connection', 'event-triggers',
   'exclusion-constraints', 'extended-statistics', 'foreign-keys-in', 'foreign-keys-out', 'free-connections', 'freeze-age', 'functions',
-  'generated-identity', 'grantors', 'index-clustered', 'indexes-valid', 'large-objects', 'leaf-count', 'leaf-histogram', 'lock-table',
+  'generated-identity', 'grantors', 'index-clustered', 'indexes-valid', 'indexes-whole-row', 'large-objects', 'leaf-count', 'leaf-histogram', 'lock-table',
   'long-transactions', 'migration', 'names-encoding', 'names-free', 'other-dependents', 'partition-column', 'partition-infinity',
   'partition-nulls', 'partition-step', 'policies-elsewhere', 'prepared-transactions', 'primary-key', 'primary-key-types',
   'primary-key-widened', 'publications', 'replica-identity', 'replication-connection', 'replication-slots', 'role-create', 'role-owner',

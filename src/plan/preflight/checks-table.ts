@@ -125,8 +125,14 @@ export const TABLE_CHECKS = {
   'check-constraints': {
     worst: 'blocker',
     title: 'each CHECK and NOT NULL can stand on a partitioned table',
-    why: 'NO INHERIT constraints are refused on partitioned tables; a NOT NULL that is not validated, or a CHECK that is not enforced, cannot be handed on as it is.',
+    why: 'NO INHERIT constraints are refused on partitioned tables; a NOT NULL that is not validated, a CHECK that is not enforced, or one that names the row as a whole cannot be handed on as it is.',
     fix: 'Make the constraint again without NO INHERIT; ALTER TABLE … VALIDATE CONSTRAINT …;',
+  },
+  'indexes-whole-row': {
+    worst: 'blocker',
+    title: 'no index names the row as a whole',
+    why: 'Such an expression or condition is over the row type of this table, and cannot be made on another one.',
+    fix: 'DROP INDEX …; and make it again with the columns that it is about',
   },
   'indexes-valid': {
     worst: 'warning',

@@ -60,6 +60,8 @@ export interface ConstraintFacts {
   readonly validated: boolean;
   readonly noInherit: boolean;
   readonly enforced: boolean;
+  /** The expression names the row as a whole, and so the type of this table. */
+  readonly wholeRow?: boolean;
   readonly columns: readonly string[];
 }
 
@@ -67,7 +69,7 @@ export function decideConstraints(constraints: readonly ConstraintFacts[], table
   const name = `${table.schema}.${table.name}`;
   const alter = (text: string): string => `ALTER TABLE ${quoteName(table)} ${text};`;
   const findings = constraints.flatMap((constraint) => {
-    const { name: constraintName, type, definition, validated, noInherit, enforced } = constraint;
+    const { name: constraintName, type, definition, validated, noInherit, enforced, wholeRow = false } = constraint;
     const found = (problem: string, fix: string): Finding =>
       blocker('check-constraints', constraintName, `constraint ${constraintName} (${definition}) ${problem}`, fix);
     const quoted = quoteIdent(constraintName);
@@ -83,6 +85,8 @@ export function decideConstraints(constraints: readonly ConstraintFacts[], table
         ),
       ];
     }
+    if (wholeRow)
+      return [found('names the row as a whole, which PostgreSQL cannot copy to another table', alter(`DROP CONSTRAINT ${quoted}`))];
     if (!enforced) return [found('is not enforced', alter(`DROP CONSTRAINT ${quoted}`))];
     if (type === 'n' && !validated) return [found('is not validated: a NULL may be there', alter(`VALIDATE CONSTRAINT ${quoted}`))];
     return [];

@@ -170,6 +170,11 @@ export function decideIndexes(table: SourceTable, partitionColumn: string | null
         dropOf(table, index),
       ),
     ),
+    ...each(
+      table.indexes.filter(({ wholeRow }) => wholeRow === true),
+      passed('indexes-whole-row', name, 'no index names the row as a whole'),
+      (index) => blocker('indexes-whole-row', index.name, `index ${index.name} names the row as a whole`, dropOf(table, index)),
+    ),
     ...each(invalid, passed('indexes-valid', name, 'each index is valid'), (index) =>
       warning(
         'indexes-valid',
