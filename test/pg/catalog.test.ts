@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { fetchAttachments } from '../../src/pg/attachments.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../../src/pg/catalog.ts';
 import { withClient } from '../../src/pg/client.ts';
 import { createDatabase, testDatabase } from '../support/database.ts';
@@ -121,19 +122,31 @@ describe.each(MAJORS)('the fingerprint on PostgreSQL %i', (major) => {
       `alter table public.t owner to ${reader}`,
       `comment on table public.t is 'x'`,
       `comment on column public.t.a is 'x'`,
-      'create view public.v as select a from public.t',
-      'create rule r as on delete to public.t do also nothing',
-      'create trigger tr before update on public.t for each row execute function suppress_redundant_updates_trigger()',
-      'create policy p on public.t',
       'create table public.child () inherits (public.t)',
-      'create table public.referring (t bigint references public.t)',
-      'create publication mine for table public.t',
       'create statistics public.s on a, b from public.t',
       'alter sequence public.t_id_seq increment 2',
       'alter sequence public.t_id_seq owned by none',
     ]) {
       await client.query(`begin; ${change}`);
       expect(await fetchFingerprint(client, table.oid), change).not.toBe(before);
+      await client.query('rollback');
+    }
+    // What hangs on it is planned at the switch: it may come and go until then, and is read a second time under the lock.
+    const { text } = await fetchAttachments(client, table.oid);
+    for (const attached of [
+      'create view public.v as select a from public.t',
+      'create rule r as on delete to public.t do also nothing',
+      'create trigger tr before update on public.t for each row execute function suppress_redundant_updates_trigger()',
+      'create policy p on public.t',
+      'create table public.referring (t bigint references public.t)',
+      'create publication mine for table public.t',
+      'alter table public.t add foreign key (id) references public.other2 (id) not valid',
+      'create materialized view public.m as select a from public.t',
+      'create function public.f() returns bigint language sql begin atomic select max(id) from public.t; end',
+    ]) {
+      await client.query(`begin; create table public.other2 (id bigint primary key); ${attached}`);
+      expect(await fetchFingerprint(client, table.oid), attached).toBe(before);
+      expect((await fetchAttachments(client, table.oid)).text, attached).not.toBe(text);
       await client.query('rollback');
     }
     await client.query('drop table public.t cascade');
