@@ -149,24 +149,38 @@ async function attemptSwap(
   const startedAt = new Date().toISOString();
   const names = await displayNames(fencer, migration.plan);
   let held = Infinity;
+  let blockers = '';
+  /** Who is in the way can only be asked while we wait: when most of the lock timeout is over. */
+  const query = async (statement: string): Promise<Record<string, unknown>[]> => {
+    const asking = setTimeout(() => {
+      describeBlockers(fencer, locker).then(
+        (found) => (blockers = found),
+        () => undefined,
+      );
+    }, limits.lockTimeoutMs * 0.6);
+    try {
+      return (await locker.query<Record<string, unknown>>(statement)).rows;
+    } finally {
+      clearTimeout(asking);
+    }
+  };
   /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
   const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
     const left = Math.ceil(held + limits.maxLockHoldMs - now());
     if (left <= 0) throw new HoldLimit();
     await locker.query(`set local statement_timeout = ${left}`);
-    const { rows } = await locker.query<Record<string, unknown>>(statement);
-    return rows;
+    return query(statement);
   };
   try {
     const { swap, carried, leaves } = await planNow(context, locker);
     const { lockTimeoutMs } = limits;
-    const twins = { client: locker, migrationId: migration.id, plan: migration.plan, lockTimeoutMs, onWaiting: context.onWaiting };
+    const twins = { client: locker, migrationId: migration.id, plan: migration.plan, lockTimeoutMs, query, onWaiting: context.onWaiting };
     await fillTwins(twins, carried.materializedViews, filled);
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     const asked = now();
     for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
-      await (held === Infinity ? locker.query(step.sql) : limited(step.sql));
+      await (held === Infinity ? query(step.sql) : limited(step.sql));
       held = Math.min(held, now()); // from the first one on, somebody may wait for us
     }
     const stopped = now();
@@ -206,10 +220,9 @@ async function attemptSwap(
   } catch (error) {
     const type =
       error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
-    const blockers = type === 'lock_timeout' ? await describeBlockers(fencer, migration.sourceOid, locker) : '';
     await locker.query('rollback').catch(() => undefined);
     if (!type) throw error;
-    return { type, blockers };
+    return { type, blockers: type === 'lock_timeout' ? blockers : '' };
   }
 }
 
@@ -304,14 +317,21 @@ async function readSequences(
   return sequences;
 }
 
-async function describeBlockers(client: Client, sourceOid: number, locker: Client): Promise<string> {
-  const pid = (locker as Client & { processID?: number }).processID ?? 0;
-  const rows = (await store(client, 'cutover/blockers', [sourceOid, pid])) as unknown as {
+/** Whom the session waits for just now; asked on another one. */
+async function describeBlockers(client: Client, waiting: Client): Promise<string> {
+  const pid = (waiting as Client & { processID?: number }).processID ?? 0;
+  const rows = (await store(client, 'cutover/blockers', [pid])) as unknown as {
     pid: number;
     usename: string;
     state: string;
     seconds: number;
     query: string;
   }[];
-  return rows.map((row) => `pid ${row.pid} of ${row.usename} (${row.state}, ${row.seconds} s): ${row.query}`).join('; ');
+  return rows
+    .map(({ pid: blocker, usename, state, seconds, query }) =>
+      blocker === 0
+        ? `prepared transaction '${query}' of ${usename} (${seconds} s)`
+        : `pid ${blocker} of ${usename} (${state}, ${seconds} s): ${query}`,
+    )
+    .join('; ');
 }

@@ -1,6 +1,7 @@
 import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
 import { store } from '../pg/control-store.ts';
+import { lockTable } from '../plan/attachments/carried.ts';
 import { planTwin, type MaterializedViewFacts, type Twin } from '../plan/attachments/materialized-views.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { targetObjectName } from '../plan/names.ts';
@@ -13,6 +14,8 @@ export interface TwinContext {
   readonly migrationId: number;
   readonly plan: Pick<MigrationPlan, 'source' | 'target'>;
   readonly lockTimeoutMs: number;
+  /** Runs a statement that may wait for a lock, and notes for whom. */
+  readonly query: (statement: string) => Promise<unknown>;
   readonly onWaiting: (what: string | null) => void;
 }
 
@@ -41,10 +44,10 @@ export async function fillTwins(context: TwinContext, facts: readonly Materializ
  * PostgreSQL binds a query to what has the name when it is read: within one short transaction the target has the source's name, and
  * then each twin that of its view. Nobody sees that; the lock is held for some milliseconds, on empty views.
  */
-async function makeTwins({ client, migrationId, plan, lockTimeoutMs }: TwinContext, twins: readonly Twin[]): Promise<void> {
+async function makeTwins({ client, migrationId, plan, lockTimeoutMs, query }: TwinContext, twins: readonly Twin[]): Promise<void> {
   const swapped: { readonly kind: string; readonly old: QualifiedName; readonly made: QualifiedName; readonly aside: string }[] = [];
   const rename = (kind: string, from: QualifiedName, to: string): Promise<unknown> =>
-    client.query(`alter ${kind} ${quoteName(from)} rename to ${quoteIdent(to)}`);
+    query(`alter ${kind} ${quoteName(from)} rename to ${quoteIdent(to)}`);
   const swap = async (kind: string, old: QualifiedName, made: QualifiedName, aside: string): Promise<void> => {
     await rename(kind, old, aside);
     await rename(kind, made, old.name);
@@ -52,7 +55,7 @@ async function makeTwins({ client, migrationId, plan, lockTimeoutMs }: TwinConte
   };
   await inTransaction(client, async () => {
     await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
-    await client.query(`lock table only ${quoteName(plan.source)} in access exclusive mode`);
+    await query(lockTable(plan.source, 'access exclusive', 'its name is lent').sql);
     await swap('table', plan.source, plan.target, targetObjectName(migrationId, 'w', 0));
     for (const [position, { view, twin, create }] of twins.entries()) {
       await client.query(create.sql);

@@ -115,6 +115,7 @@ describe('the plan from the data', () => {
 /** Every statement of a plan, in the order in which prepare, finish and cutover run them, on an empty table. */
 async function performAll(client: Client, plan: MigrationPlan): Promise<void> {
   const table = (await fetchTable(client, plan.source))!;
+  await client.query('create schema if not exists partitioner'); // as `start` has made it
   await inTransaction(client, async () => {
     for (const step of plan.createTarget) await client.query(step.sql);
     for (const leaf of plan.leaves) for (const step of [...leaf.create, ...leaf.finish, ...leaf.attach]) await client.query(step.sql);

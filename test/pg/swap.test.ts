@@ -47,6 +47,7 @@ async function migrate(client: Client, table: SourceTable, plan: MigrationPlan):
     built.push(...after.filter((index) => !before.has(index)));
   }
   await client.query('create schema partitioner'); // the control schema, which a daemon makes
+  await client.query('create schema if not exists partitioner');
   await inTransaction(client, async () => {
     for (const step of planSwap(table, plan, NOTHING).steps) await client.query(step.sql);
   });
