@@ -16,15 +16,15 @@ type Path = readonly PropertyKey[];
 /** A scalar of the file goes through the parser of its flag, so that both take and refuse the same. */
 function settingsShape(settings: Record<string, Setting<unknown>>): Record<string, z.ZodType> {
   const scalar = z.union([z.string(), z.number(), z.boolean()], { error: 'expected a single value' });
-  const entries = Object.entries(settings).map(([name, { parse, merge }]) => [
+  const entries = Object.entries(settings).map(([name, setting]) => [
     name,
-    (merge ? z.union([scalar, z.array(scalar)], { error: 'expected a value or a list' }) : scalar)
+    ('merge' in setting ? z.union([scalar, z.array(scalar)], { error: 'expected a value or a list' }) : scalar)
       .transform((value, context) => {
         try {
           return [value]
             .flat()
-            .map((each) => parse(String(each)))
-            .reduce((first, second) => merge!(first, second));
+            .map((each) => setting.parse(String(each)))
+            .reduce((first, second) => setting.merge!(first, second));
         } catch (error) {
           context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
           return z.NEVER;

@@ -171,12 +171,13 @@ function addPartitioning(command: Command): void {
 }
 
 function addSettings(command: Command, settings: Record<string, Setting<unknown>>): void {
-  for (const [name, { placeholder, help, parse, merge }] of Object.entries(settings)) {
+  for (const [name, setting] of Object.entries(settings)) {
+    const { placeholder, help, parse } = setting;
     const option = new Option(`--${name} <${placeholder}>`, help);
     command.addOption(
       option.argParser((value, before: unknown) => {
         const parsed = checked(parse, value);
-        return merge && before !== undefined ? merge(before, parsed) : parsed;
+        return before === undefined ? parsed : (setting.merge?.(before, parsed) ?? parsed);
       }),
     );
   }

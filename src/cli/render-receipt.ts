@@ -1,4 +1,4 @@
-import type { CutoverReceipt } from '../actions/cutover.ts';
+import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 
 /** The receipt as a person reads it. */
 export function renderReceipt(receipt: unknown): string {

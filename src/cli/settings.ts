@@ -8,7 +8,7 @@ export interface Setting<T> {
   readonly parse: (text: string) => T;
   readonly short?: string;
   /** It may be given several times: how two values become one. A list in the configuration file. */
-  merge?(this: void, first: T, second: T): T;
+  merge?(first: T, second: T): T;
 }
 
 const text = (value: string): string => {

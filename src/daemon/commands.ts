@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { concatMap, defer, exhaustMap, filter, fromEvent, merge, of, timer, type Observable } from 'rxjs';
-import { cutover, type CutoverReceipt } from '../actions/cutover.ts';
+import { cutover } from '../actions/cutover.ts';
+import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 import type { SourceTable } from '../domain/table.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import { MigratorError } from '../errors.ts';

@@ -1,0 +1,243 @@
+import { quoteName, type QualifiedName } from '../domain/identifier.ts';
+import { formatLsn, type Lsn } from '../domain/lsn.ts';
+import type { SourceTable } from '../domain/table.ts';
+import { MigratorError } from '../errors.ts';
+import { fetchFingerprint } from '../pg/catalog.ts';
+import { sqlState, type Client } from '../pg/client.ts';
+import type { ConnectionSettings } from '../pg/connection.ts';
+import { emitMessage, listLeaves, store, type Migration } from '../pg/control-store.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { changed } from '../plan/row-layout.ts';
+import { lockTable } from '../plan/attachments/carried.ts';
+import { leafNames } from '../plan/attachments/plan-attachments.ts';
+import { planSwap, type Swap } from '../plan/swap.ts';
+import { fetchAttachments } from '../pg/attachments.ts';
+import { planCarried, type CarriedNow } from './plan-carried.ts';
+import { watchLocks } from './lock-watch.ts';
+import { fillTwins, type FilledTwins } from './twins.ts';
+
+/** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
+export interface CutoverReceipt {
+  readonly migration: number;
+  readonly source: string;
+  readonly target: string;
+  readonly retired: string;
+  readonly attempts: number;
+  /** From asking for the first lock to holding it, in the attempt that succeeded. */
+  readonly lockWaitMs: number;
+  /** How long writes waited for us: from holding the first lock to the commit. */
+  readonly lockHeldMs: number;
+  /** How long reads waited for us: from asking for ACCESS EXCLUSIVE to the commit. */
+  readonly readsBlockedMs: number;
+  readonly fenceLsn: string;
+  readonly rowsCompared: number;
+  readonly differences: number;
+  readonly sequences: readonly { readonly name: string; readonly lastValue: string | null }[];
+  readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
+  readonly startedAt: string;
+  readonly committedAt: string;
+}
+
+export interface CutoverLimits {
+  /** Milliseconds that one lock is waited for, and so the longest that statements queue behind us before we hold anything. */
+  readonly lockTimeoutMs: number;
+  /** Milliseconds from the first lock to the commit; past it everything is released. */
+  readonly maxLockHoldMs: number;
+  readonly attempts: number;
+}
+
+export interface CutoverContext {
+  readonly settings: ConnectionSettings;
+  readonly migration: Migration & { readonly plan: MigrationPlan };
+  readonly table: SourceTable;
+  readonly limits: CutoverLimits;
+  /** Resolves when the applied position is at or past the LSN. */
+  readonly passed: (lsn: Lsn) => Promise<void>;
+  /** Throws when the applier's state forbids the switch: units not live, repair keys, anomalies. */
+  readonly assertProven: () => void;
+  readonly onAttempt: (outcome: LockOutcome) => void;
+  readonly onWaiting: (what: string | null) => void;
+  readonly signal: AbortSignal;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+}
+
+/** How it ended; what is no success has released everything. */
+export type Attempt =
+  | { readonly type: 'switched'; readonly receipt: CutoverReceipt }
+  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: string };
+
+/** How one attempt at the locks ended, as the metrics name it. */
+export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout' | 'changed';
+
+const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 'deadlock'>> = {
+  '55P03': 'lock_timeout', // lock_not_available
+  '40P01': 'deadlock', // deadlock_detected
+  '57014': 'hold_limit', // query_canceled: our own statement_timeout
+};
+
+/** One attempt: everything in one transaction, or nothing. */
+export async function attemptSwap(
+  context: CutoverContext,
+  locker: Client,
+  fencer: Client,
+  attempts: number,
+  filled: FilledTwins,
+): Promise<Attempt> {
+  const { migration, limits, now } = context;
+  const startedAt = new Date().toISOString();
+  const names = await displayNames(fencer, migration.plan);
+  let held = Infinity;
+  const { query, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs);
+  /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
+  const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
+    const left = Math.ceil(held + limits.maxLockHoldMs - now());
+    if (left <= 0) throw new HoldLimit();
+    await locker.query(`set local statement_timeout = ${left}`);
+    return query(statement);
+  };
+  try {
+    const { swap, carried, leaves } = await planNow(context, locker);
+    const { lockTimeoutMs } = limits;
+    const twins = { client: locker, migrationId: migration.id, plan: migration.plan, lockTimeoutMs, query, onWaiting: context.onWaiting };
+    await fillTwins(twins, carried.materializedViews, filled);
+    await locker.query('begin');
+    await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
+    const asked = now();
+    for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
+      await (held === Infinity ? query(step.sql) : limited(step.sql));
+      held = Math.min(held, now()); // from the first one on, somebody may wait for us
+    }
+    const stopped = now();
+    if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint)
+      throw changed(migration.plan, 'found under the cutover lock');
+    const fenceLsn = await emitMessage(fencer, `fence ${migration.id}`);
+    await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
+    context.assertProven();
+    const upgradeAsked = now();
+    for (const step of [...swap.next, lockTable(migration.source, 'access exclusive', 'readers wait')]) await limited(step.sql);
+    await assertAsPlanned(context, locker, carried.text, leaves);
+    for (const step of swap.steps) await limited(step.sql);
+    const sequences = await readSequences(context.table, limited);
+    const beforeCommit = now();
+    const receipt: CutoverReceipt = {
+      migration: migration.id,
+      source: names.source,
+      target: names.source,
+      retired: names.retired,
+      attempts,
+      lockWaitMs: Math.round(stopped - asked),
+      lockHeldMs: Math.round(beforeCommit - held),
+      readsBlockedMs: Math.round(beforeCommit - upgradeAsked),
+      fenceLsn: formatLsn(fenceLsn),
+      rowsCompared: 0,
+      differences: 0,
+      sequences,
+      objects: swap.objects,
+      startedAt,
+      committedAt: new Date().toISOString(),
+    };
+    await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
+    await store(locker, 'store/add-history', [migration.id, 'switched', JSON.stringify(receipt)]);
+    await store(locker, 'cutover/insert-after-steps', [migration.id, JSON.stringify(swap.after)]);
+    await limited('commit');
+    return { type: 'switched', receipt };
+  } catch (error) {
+    const type =
+      error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
+    await locker.query('rollback').catch(() => undefined);
+    if (!type) throw error;
+    return { type, blockers: type === 'lock_timeout' ? blockers() : '' };
+  }
+}
+
+/**
+ * What hangs on the table is planned as it is now, not as it was when the migration began: a trigger or a view that came meanwhile
+ * is carried like the others. Read on the session that will hold the lock, whose second reading is then a fast one.
+ */
+async function planNow(
+  { migration, table }: CutoverContext,
+  client: Client,
+): Promise<{ swap: Swap; carried: CarriedNow; leaves: readonly QualifiedName[] }> {
+  const { plan, source, options } = migration;
+  const leaves = leafNames(
+    plan,
+    (await listLeaves(client, migration.id)).map(({ name }) => name),
+  );
+  const carried = await planCarried(client, table, { options, id: migration.id, leaves });
+  const refused = [
+    ...carried.fates
+      .filter(({ fate }) => fate === 'blocks' || fate === 'needs your decision')
+      .map(({ kind, name, fate, how, fix }) => ({ message: `${kind} ${name} ${fate}: ${how}`, fix })),
+    ...carried.unknown.filter(({ severity }) => severity === 'blocker'),
+  ];
+  if (refused.length > 0) {
+    throw new MigratorError(
+      'PREFLIGHT_REFUSED',
+      `what hangs on ${quoteName(source)} cannot be carried: ${refused.map(({ message }) => message).join('; ')}`,
+      {
+        detail: 'it came after the migration had begun; nothing was switched',
+        hint: refused[0]!.fix,
+      },
+    );
+  }
+  return { swap: planSwap(table, plan, carried), carried, leaves };
+}
+
+/** Under the lock: nothing was hung on the table since, and the stream made no leaf that the swap does not know. */
+async function assertAsPlanned(
+  { migration }: CutoverContext,
+  locker: Client,
+  text: string,
+  leaves: readonly QualifiedName[],
+): Promise<void> {
+  const known = new Set(leaves.map(({ name }) => name));
+  const isKnown = (await listLeaves(locker, migration.id)).every(({ name }) => known.has(name));
+  if (!isKnown || (await fetchAttachments(locker, migration.sourceOid)).text !== text) throw new AttachmentsChanged();
+}
+
+/** As `status` shows them: quoted where SQL wants it. */
+async function displayNames(client: Client, { source, retired }: MigrationPlan): Promise<{ source: string; retired: string }> {
+  const { rows } = await client.query<{ source: string; retired: string }>(
+    `select format('%I.%I', $1::text, $2::text) as source, format('%I.%I', $3::text, $4::text) as retired`,
+    [source.schema, source.name, retired.schema, retired.name],
+  );
+  return rows[0]!;
+}
+
+/** What hangs on the table changed between the plan of the swap and the lock: planned anew in the next attempt. */
+class AttachmentsChanged extends Error {}
+
+/** The hold limit was reached outside of a statement. */
+class HoldLimit extends Error {}
+
+async function withinHold(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => {
+        reject(new HoldLimit());
+      },
+      Math.max(0, ms),
+    );
+  });
+  work.catch(() => undefined); // after the limit nobody waits for it
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readSequences(
+  table: SourceTable,
+  run: (sql: string) => Promise<Record<string, unknown>[]>,
+): Promise<CutoverReceipt['sequences']> {
+  const sequences: { name: string; lastValue: string | null }[] = [];
+  for (const { sequence } of table.columns) {
+    if (!sequence) continue;
+    const [row] = await run(`select case when is_called then last_value::text end as last_value from ${quoteName(sequence)}`);
+    sequences.push({ name: `${sequence.schema}.${sequence.name}`, lastValue: (row?.last_value as string | null) ?? null });
+  }
+  return sequences;
+}
