@@ -15,6 +15,8 @@ export interface CutoverArguments {
   readonly lockTimeoutMs: number;
   readonly maxLockHoldMs: number;
   readonly attempts: number;
+  /** On what came after the start; keys and choices as in PlanOptions. */
+  readonly decisions?: Readonly<Record<string, string>>;
 }
 
 export type CommandOutcome =

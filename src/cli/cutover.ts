@@ -12,8 +12,6 @@ import { oneTable, openSession, withSession } from './session.ts';
 import type { SettingValues } from './settings.ts';
 import { onStopSignal } from './stop-signal.ts';
 
-/** Back-off and work of an attempt beside its locks, for the time to wait for the daemon. */
-const ATTEMPT_MS = 10_000;
 const POLL_MS = 1000;
 
 /** `cutover`: has the daemon switch over, and prints the receipt. */
@@ -27,8 +25,8 @@ export const cutover: Verb = async (invocation) => {
     if (!whenReady || migration.phase !== 'prepared') requirePhase('cutover', migration);
     if (whenReady) await waitUntilReady(client, migration);
     else if (migration.phase !== 'ready') await refuseUnready(client, migration);
-    const waitMs = limits.attempts * (2 * limits.lockTimeoutMs + limits.maxLockHoldMs + ATTEMPT_MS);
-    const outcome = await sendCommand(client, migration.id, 'cutover', limits, { waitMs });
+    // As long as the daemon lives: filling the twin of a materialized view takes as long as its query.
+    const outcome = await sendCommand(client, migration.id, 'cutover', limits, { waitMs: Infinity });
     if (!outcome) throw noDaemon(migration);
     if (!outcome.ok) throw outcomeError(outcome);
     if (invocation.json) printJson(outcome.receipt ?? {});
@@ -42,6 +40,7 @@ function limitsOf(settings: SettingValues): CutoverArguments {
     lockTimeoutMs: settings['lock-timeout'] ?? 200,
     maxLockHoldMs: settings['max-lock-hold'] ?? 1000,
     attempts: settings.attempts ?? 60,
+    ...(settings.decide === undefined ? {} : { decisions: settings.decide }),
   };
 }
 

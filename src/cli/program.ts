@@ -137,7 +137,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'switches the application over to the partitioned table',
     'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything and tries again. Prints the receipt.',
   );
-  addSettings(cutover, CUTOVER_SETTINGS);
+  addSettings(cutover, { ...CUTOVER_SETTINGS, decide: PARTITION_SETTINGS.decide });
   cutover.option('--when-ready', 'wait until the phase is "ready" instead of refusing');
   refuse(cutover, 'dry-run', '');
   verb(

@@ -9,7 +9,9 @@ import type { Metrics } from '../http/metrics.ts';
 import { toMigratorError, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, store, type Migration } from '../pg/control-store.ts';
+import type { Decisions } from '../plan/decisions.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
+import type { PlanOptions } from '../plan/options.ts';
 import type { Applier } from './applier.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -96,7 +98,7 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
   try {
     return await cutover({
       settings,
-      migration,
+      migration: { ...migration, options: withLateDecisions(migration.options, limits.decisions) },
       table,
       limits: {
         lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200),
@@ -118,6 +120,26 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
     state.cutting$.next(false);
     options.log.info({ migration: migration.id, applied: applier.session.position.lsn.toString(16) }, 'cutover ended');
   }
+}
+
+/**
+ * What hangs on the table may have come after the start, and can be decided with the cutover. Unique indexes cannot: the leaves have
+ * theirs since the start, and the same decision again (of the configuration file) is no other one.
+ */
+function withLateDecisions(options: PlanOptions, late: unknown): PlanOptions {
+  const { decisions = {} } = options;
+  const added = (late ?? {}) as Decisions;
+  const changed = Object.entries(added).find(([key, choice]) => key.startsWith('unique:') && decisions[key] !== choice);
+  if (changed) {
+    throw new MigratorError(
+      'USAGE',
+      `--decide ${changed.join('=')} comes too late: the leaves are built by what was decided at the start`,
+      {
+        hint: 'leave it out; or abort, and start with it',
+      },
+    );
+  }
+  return { ...options, decisions: { ...decisions, ...added } };
 }
 
 /** What must hold for the switch, apart from the lag: the fence proves that. */

@@ -36,6 +36,15 @@ tables:
     ]);
   });
 
+  it('takes decisions as a value or a list', () => {
+    const decisions = { 'unique:a=b': 'drop', 'publication:p': 'root' };
+    expect(parseConfig('decide: ["unique:a=b=drop", publication:p=root]', 'p.yaml').settings).toEqual({ decide: decisions });
+    expect(parseConfig('decide: publication:p=root', 'p.yaml').settings).toEqual({ decide: { 'publication:p': 'root' } });
+    expect(refusal(() => parseConfig('decide: [publication:p=root, view:v=drop]', 'p.yaml')).message).toContain(
+      '"view:v=drop" is not KIND:NAME=CHOICE',
+    );
+  });
+
   it('may be JSON, or empty', () => {
     expect(parseConfig('{"jobs": 3, "http": "[::1]:80"}', 'p.json').settings).toEqual({ jobs: 3, http: { host: '::1', port: 80 } });
     expect(parseConfig('', 'p.yaml')).toEqual({ settings: {}, tables: [] });
