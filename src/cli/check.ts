@@ -2,7 +2,7 @@ import { checkTable, type CheckReport, type Finding } from '../actions/check.ts'
 import { print, printJson } from './output.ts';
 import { planOptionsOf } from './plan-options.ts';
 import type { Verb } from './program.ts';
-import { renderFindings } from './render-findings.ts';
+import { renderDependents, renderFindings } from './render-findings.ts';
 import { openSession, tablesOf, withSession } from './session.ts';
 
 /** Exit code of a check that found a blocker. */
@@ -24,7 +24,12 @@ export const check: Verb = async (invocation) => {
     return collected;
   });
   if (invocation.json) printJson(reports.length === 1 ? reports[0] : reports);
-  else print(reports.map(({ table, findings }) => renderFindings(table, findings)).join('\n\n'));
+  else
+    print(
+      reports
+        .map(({ table, findings, dependents }) => [renderFindings(table, findings), ...renderDependents(dependents)].join('\n'))
+        .join('\n\n'),
+    );
   return reports.every(({ ok }) => ok) ? 0 : REFUSED;
 };
 

@@ -1,3 +1,4 @@
+import type { Fate } from '../plan/attachments/carried.ts';
 import type { Finding } from '../actions/check.ts';
 
 /** The findings of a check, blockers first, each with what mends it. */
@@ -47,4 +48,10 @@ function wrapped(words: readonly string[]): string[] {
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** The dependency map, a line an object. */
+export function renderDependents(dependents: readonly Fate[]): string[] {
+  if (dependents.length === 0) return [];
+  return ['', 'WHAT BECOMES OF EACH OBJECT', ...dependents.map(({ kind, name, fate, how }) => `  ${kind} ${name}: ${fate}: ${how}`)];
 }
