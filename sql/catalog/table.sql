@@ -15,6 +15,20 @@ select
   c.relreplident as replica_identity,
   coalesce(c.reloptions, '{}') || coalesce(array(select 'toast.' || o from unnest(t.reloptions) o), '{}') as options,
   obj_description(c.oid, 'pg_class') as comment,
+  -- The row type's own privileges (null: as they come) and comment.
+  (
+    select json_build_object('comment', obj_description(y.oid, 'pg_type'), 'grants', case when y.typacl is not null then (
+      select coalesce(json_agg(json_build_object(
+        'grantee', case when x.grantee = 0 then null else pg_get_userbyid(x.grantee) end,
+        'grantor', pg_get_userbyid(x.grantor),
+        'privilege', x.privilege_type,
+        'grantable', x.is_grantable
+      ) order by x.grantee, x.grantor), '[]')
+      from aclexplode(y.typacl) x
+    ) end)
+    from pg_type y
+    where y.oid = c.reltype
+  ) as row_type,
   (
     select coalesce(json_agg(json_build_object(
       'grantee', case when x.grantee = 0 then null else pg_get_userbyid(x.grantee) end,

@@ -146,6 +146,8 @@ export interface SourceTable extends QualifiedName {
   readonly notNullComments: readonly { readonly name: string; readonly comment: string }[];
   /** aclexplode of relacl, or of its default: the owner's own are among them. */
   readonly grants: readonly Grant[];
+  /** What GRANT … ON TYPE and COMMENT ON TYPE have set on the row type; privileges are null where nothing has. */
+  readonly rowType: { readonly grants: readonly Grant[] | null; readonly comment: string | null };
   /** Roles that ours may act as (SET ROLE), to grant in their name. */
   readonly settableRoles: readonly string[];
   /** Privileges that the owner has revoked from itself. */

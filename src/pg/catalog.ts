@@ -33,6 +33,7 @@ export async function fetchTable(client: Client, name: QualifiedName): Promise<S
     statistics: statistics.rows,
     rowSecurity: row.row_security,
     rowSecurityForced: row.row_security_forced,
+    rowType: row.row_type ?? { grants: null, comment: null },
     notNullComments: constraints.rows.flatMap(({ type, name: constraint, comment }) =>
       type === 'n' && comment !== null ? [{ name: constraint, comment }] : [],
     ),
@@ -95,6 +96,7 @@ interface TableRow extends Pick<
   readonly session_role: string;
   readonly row_security: boolean;
   readonly row_security_forced: boolean;
+  readonly row_type: SourceTable['rowType'] | null;
   readonly access_method: string;
   readonly replica_identity: SourceTable['replicaIdentity'];
   readonly owner_lacks: string[];

@@ -1,4 +1,4 @@
-import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
+import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { Grant, SourceTable } from '../domain/table.ts';
 
 /** Takes back what ALTER DEFAULT PRIVILEGES gives away on creation: it may let in whom the source keeps out. Null when it gives nothing. */
@@ -12,7 +12,7 @@ export function revokeDefaults(table: SourceTable, kind: 'table' | 'sequence', o
  * Grants the source's privileges on another object, each by the role that granted it there, as far as our role may act as that one:
  * who passed a privilege on can take it back, and nobody else. Otherwise the owner grants it.
  */
-export function grantAll(grants: readonly Grant[], kind: 'table' | 'sequence', on: QualifiedName, from: GrantSource): string[] {
+export function grantAll(grants: readonly Grant[], kind: 'table' | 'sequence' | 'type', on: QualifiedName, from: GrantSource): string[] {
   const others = grants.filter(({ grantee }) => grantee !== from.owner);
   return byGrantors(others, from, (granted) =>
     [...groupBy(granted, byGrantee).values()].map((group) => {
@@ -34,6 +34,21 @@ export function grantColumns(table: SourceTable, on: QualifiedName): string[] {
       return grantSql(clauses.join(', '), 'table', on, group[0]!);
     }),
   );
+}
+
+/** Privileges and comment of the row type, where somebody has set them. */
+export function rowTypeSql(table: Pick<SourceTable, 'rowType'> & GrantSource, on: QualifiedName): string[] {
+  const { grants, comment } = table.rowType;
+  const keepsOwn = grants?.some(({ grantee }) => grantee === table.owner);
+  return [
+    ...(grants === null
+      ? []
+      : [
+          `revoke all on type ${quoteName(on)} from public${keepsOwn === true ? '' : `, ${quoteIdent(table.owner)}`}`,
+          ...grantAll(grants, 'type', on, table),
+        ]),
+    ...(comment === null ? [] : [`comment on type ${quoteName(on)} is ${quoteLiteral(comment)}`]),
+  ];
 }
 
 /** Whose object it is, and whom our role may act as. */

@@ -1,6 +1,6 @@
 import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
-import { grantAll, grantColumns, revokeDefaults } from './grants.ts';
+import { grantAll, grantColumns, revokeDefaults, rowTypeSql } from './grants.ts';
 import { carriedIndexes, createIndexSql, indexStatisticsSql, targetIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
 import { targetObjectName } from './names.ts';
@@ -71,6 +71,7 @@ export function planTarget(table: SourceTable, { id, target }: TargetNames, part
       [revokeDefaults(table, 'table', target), ...grantAll(table.grants, 'table', target, table), ...grantColumns(table, target)],
       'privileges',
     ),
+    ...textSteps(rowTypeSql(table, target), 'the row type'),
   ];
 }
 

@@ -90,13 +90,8 @@ function identity(object: string, facts: ObjectFacts['facts']): string {
 /** The object that an index of a leaf, or its constraint, is a part of. */
 function ofParent(object: string, table: string, facts: ObjectFacts['facts']): string | undefined {
   if (object.startsWith('index ') && typeof facts['partition of'] === 'string') return `index ${facts['partition of']}`;
-  if (object.startsWith('constraint ') && typeof facts['parent'] === 'string')
-    return `constraint ${table}.${quoteIfNeeded(facts['parent'])}`;
+  if (object.startsWith('constraint ') && typeof facts['parent'] === 'string') return `constraint ${table}.${facts['parent']}`;
   return undefined;
-}
-
-function quoteIfNeeded(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 function json(text: string): string {

@@ -59,7 +59,7 @@ const QUERIES: readonly string[] = [
   `select format('constraint %s.%I', case when k.conrelid <> 0 then ${RELATION} else k.contypid::regtype::text end, k.conname) as object, case when k.conrelid <> 0 then ${RELATION} end as "of", json_build_object(
      'type', k.contype, 'definition', pg_get_constraintdef(k.oid), 'deferrable', array[k.condeferrable, k.condeferred], 'validated', k.convalidated, 'local', k.conislocal, 'inherited', k.coninhcount,
      'not inherited', case when k.contype in ('c', 'n') then k.connoinherit end,
-     'enforced', to_jsonb(k) -> 'conenforced', 'comment', obj_description(k.oid, 'pg_constraint'), 'parent', (select p.conname from pg_constraint p where p.oid = k.conparentid),
+     'enforced', to_jsonb(k) -> 'conenforced', 'comment', obj_description(k.oid, 'pg_constraint'), 'parent', (select quote_ident(p.conname) from pg_constraint p where p.oid = k.conparentid),
      -- Which of the triggers are on the table and which on its leaves differs between versions.
      'triggers', array(with recursive copy as (select k.oid union all select p.oid from copy join pg_constraint p on p.conparentid = copy.oid)
        select distinct format('%s %s', g.tgfoid::regproc, g.tgenabled) from copy join pg_trigger g on g.tgconstraint = copy.oid where g.tgisinternal and k.contype = 'f' order by 1)) as facts

@@ -2,7 +2,7 @@ import type { MaterializedView } from '../../domain/attachments.ts';
 import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { Index, SourceTable } from '../../domain/table.ts';
 import { isKeyWidened } from '../decisions.ts';
-import { grantAll, grantColumns, revokeDefaults } from '../grants.ts';
+import { grantAll, grantColumns, revokeDefaults, rowTypeSql } from '../grants.ts';
 import { createIndexSql, indexStatisticsSql, storageClause } from '../index-sql.ts';
 import type { DdlStep } from '../migration-plan.ts';
 import { retiredObjectName, twinName } from '../names.ts';
@@ -65,6 +65,7 @@ export function planTwin({ view, table }: MaterializedViewFacts, id: number): Tw
         revokeDefaults(table, 'table', twin),
         ...grantAll(table.grants, 'table', twin, table),
         ...grantColumns(table, twin),
+        ...rowTypeSql(table, twin),
         table.comment === null ? null : `comment on materialized view ${on} is ${quoteLiteral(table.comment)}`,
         ...table.columns.map(({ name, comment }) =>
           comment === null ? null : `comment on column ${on}.${quoteIdent(name)} is ${quoteLiteral(comment)}`,

@@ -71,7 +71,7 @@ export function planPublication(publication: Publication, { source, table, parti
       ...(isExplicit
         ? [
             step(
-              `alter publication ${quoteIdent(name)} add table ${quoteName(source)}${columns === null ? '' : ` (${columns.map(quoteIdent).join(', ')})`}${rowFilter === null ? '' : ` where ${wrapped(rowFilter)}`}`,
+              `alter publication ${quoteIdent(name)} add table ${quoteName(source)}${membership(columns, rowFilter)}`,
               'the partitioned table is sent',
             ),
           ]
@@ -82,7 +82,7 @@ export function planPublication(publication: Publication, { source, table, parti
 
 /** Without the widened key's new column in its list, PostgreSQL would refuse the application's own UPDATE and DELETE. */
 function lostIdentity(
-  { name, columns, needsIdentity }: Publication,
+  { name, columns, rowFilter, needsIdentity }: Publication,
   table: SourceTable,
   partitionKey: string,
 ): { readonly how: string; readonly fix: string } | null {
@@ -90,11 +90,11 @@ function lostIdentity(
   if (table.replicaIdentity !== 'd' || !isKeyWidened(table, partitionKey)) return null;
   return {
     how: `its column list lacks ${partitionKey}, which is in the primary key after the switch: UPDATE and DELETE would be refused`,
-    fix: `ALTER PUBLICATION ${quoteIdent(name)} SET TABLE … with the column ${quoteIdent(partitionKey)} in the list of ${quoteName(table)}`,
+    fix: `ALTER PUBLICATION ${quoteIdent(name)} DROP TABLE ${quoteName(table)}; ALTER PUBLICATION ${quoteIdent(name)} ADD TABLE ${quoteName(table)}${membership([...columns, partitionKey], rowFilter)};`,
   };
 }
 
-/** pg_get_expr prints a filter with parentheses where it has an operator, and without where it is a column or a constant. */
-function wrapped(expression: string): string {
-  return `(${expression})`;
+/** Column list and filter; pg_get_expr prints a filter with parentheses where it has an operator, and without where it is a column or a constant. */
+function membership(columns: readonly string[] | null, rowFilter: string | null): string {
+  return `${columns === null ? '' : ` (${columns.map(quoteIdent).join(', ')})`}${rowFilter === null ? '' : ` where (${rowFilter})`}`;
 }

@@ -16,7 +16,7 @@ export function planRoutine(routine: Routine, { table, partitionKey }: Attachmen
     only({ ...base, fate: 'blocks', how, fix });
   if (definition === null) return blocks('aggregates and window functions over the row type are not carried');
   if (extension !== null) return blocks(`it belongs to extension ${extension}`);
-  if (!mayAlter) return blocks(`it belongs to ${owner}, and our role may not replace it`, `GRANT ${owner} TO CURRENT_USER;`);
+  if (!mayAlter) return blocks(`it belongs to ${owner}, and our role may not replace it`, `GRANT ${quoteIdent(owner)} TO CURRENT_USER;`);
   if (!mayCreate) return blocks('our role may not create in its schema', 'GRANT CREATE ON SCHEMA … TO CURRENT_USER;');
   if (needsKey && isKeyWidened(table, partitionKey))
     return blocks(`it groups by the primary key alone, which is (…, ${partitionKey}) after the switch`);
@@ -30,7 +30,10 @@ export function planRoutine(routine: Routine, { table, partitionKey }: Attachmen
     };
   }
   if (dependents.length > 0)
-    return blocks(`the row type is in its signature, so it has to be made anew, and ${dependents.join(', ')} depends on it`);
+    return blocks(
+      `the row type is in its signature, so it has to be made anew, and ${dependents.join(', ')} depends on it`,
+      `DROP ROUTINE ${identity} CASCADE; and make all of them again after the cutover`,
+    );
   return {
     ...NOTHING,
     fates: [

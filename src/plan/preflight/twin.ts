@@ -49,6 +49,7 @@ function simplify(table: SourceTable, key: string): SourceTable {
     replicaIdentity: 'd',
     rowSecurity: false,
     rowSecurityForced: false,
+    rowType: { grants: null, comment: null },
     statistics: [],
     comment: null,
     grants: [],
