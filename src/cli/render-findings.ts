@@ -17,7 +17,8 @@ export function renderFindings(table: string, findings: readonly Finding[]): str
     if (group.length > 0) lines.push('', title, ...group.flatMap(renderFinding));
   }
   // Below blockers the long list would only push them off the screen.
-  const shown = blockers.length > 0 ? wrapped(passed.map(({ id }) => id)) : passed.map(({ id, message }) => `  ${id}: ${message}`);
+  const shown =
+    blockers.length > 0 ? wrapped([...new Set(passed.map(({ id }) => id))]) : passed.map(({ id, message }) => `  ${id}: ${message}`);
   if (passed.length > 0) lines.push('', 'PASSED', ...shown);
   return lines.join('\n');
 }
