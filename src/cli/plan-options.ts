@@ -38,4 +38,15 @@ export function refuseOtherOptions(settings: SettingValues, kept: PlanOptions, s
       },
     );
   }
+  for (const [object, choice] of Object.entries(settings.decide ?? {})) {
+    const has = kept.decisions?.[object];
+    if (has === choice) continue;
+    throw new MigratorError(
+      'USAGE',
+      `--decide ${object}=${choice} does not fit: the migration of ${source} has begun with ${has === undefined ? 'no decision on it' : `${object}=${has}`}`,
+      {
+        hint: `leave it out to resume it; what came since is decided with partitioner cutover ${source} --decide …; or partitioner abort ${source} to begin anew`,
+      },
+    );
+  }
 }
