@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../src/pg/client.ts';
 import { endDaemon, startDaemon, waitForQuery, waitForStatus } from '../daemon.ts';
 import { note, readFlags, report, round, seconds } from '../report.ts';
@@ -79,9 +80,9 @@ await withServer(async (server) => {
     const ours = await timeDaemon(source, server.url('bench'), ready.target, ready.slot!.name, marker);
     // What the tool wrote is in the WAL of the subscription's database: it is read past before the next measurement.
     await source.query(insertSpread(SOURCE, '-10::bigint - $1', '-10::bigint - $1'), [number]);
-    await timeSubscription(source, subscriber, -10 - number);
+    await timeSubscription(source, subscriber, -10 - number, true);
     // The same for the tool, which reads its own writes too.
-    await timeDaemon(source, server.url('bench'), ready.target, ready.slot!.name, -10 - number);
+    await timeDaemon(source, server.url('bench'), ready.target, ready.slot!.name, -10 - number, true);
     results[phase.name] = {
       builtIn: { seconds: round(builtIn), perSecond: Math.round(phase.count / builtIn) },
       ours: { seconds: round(ours), perSecond: Math.round(phase.count / ours) },
@@ -134,23 +135,48 @@ async function change(client: Client, { first, count, sql }: Phase, marker: numb
 }
 
 /** Seconds from the moment the slot is read to the moment the marker is in the table. */
-async function timeSubscription(source: Client, subscriber: Client, marker: number): Promise<number> {
+async function timeSubscription(source: Client, subscriber: Client, marker: number, settle = false): Promise<number> {
   await subscriber.query(`alter subscription ${SUBSCRIPTION} enable`);
   await waitForQuery(source, ACTIVE, [SUBSCRIPTION]);
   const took = await seconds(() => waitForQuery(subscriber, `select exists (select from ${SOURCE} where id = $1) as reached`, [marker]));
+  if (settle) await settleSlot(source, SUBSCRIPTION);
   await subscriber.query(`alter subscription ${SUBSCRIPTION} disable`);
   await waitForQuery(source, 'select not bool_or(active) as reached from pg_replication_slots where slot_name = $1', [SUBSCRIPTION]);
   return took;
 }
 
-async function timeDaemon(source: Client, databaseUrl: string, target: string, slot: string, marker: number): Promise<number> {
+async function timeDaemon(
+  source: Client,
+  databaseUrl: string,
+  target: string,
+  slot: string,
+  marker: number,
+  settle = false,
+): Promise<number> {
   const daemon = startDaemon(databaseUrl, SOURCE);
   await waitForQuery(source, ACTIVE, [slot], daemon);
   const took = await seconds(() =>
     waitForQuery(source, `select exists (select from ${target} where id = $1) as reached`, [marker], daemon),
   );
+  if (settle) await settleSlot(source, slot);
   await endDaemon(daemon);
   return took;
+}
+
+/**
+ * A slot that is read again begins at its restart position, which moves only where the running transactions are logged: without this the
+ * next measurement would begin with decoding what the last one wrote.
+ */
+async function settleSlot(source: Client, slot: string): Promise<void> {
+  const { rows } = await source.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+  const reached = 'select restart_lsn >= $2::pg_lsn as reached from pg_replication_slots where slot_name = $1';
+  for (;;) {
+    await source.query('select pg_log_standby_snapshot()');
+    await source.query("select pg_logical_emit_message(true, 'bench', '')");
+    const { rows: found } = await source.query<{ reached: boolean }>(reached, [slot, rows[0]!.lsn]);
+    if (found[0]?.reached === true) return;
+    await sleep(100);
+  }
 }
 
 /** Rows and an order-free hash of what was changed. */
