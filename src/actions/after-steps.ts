@@ -67,6 +67,9 @@ async function runStep(
   signal.addEventListener('abort', cancel, { once: true });
   try {
     await inTransaction(client, async () => {
+      // The daemon and `finish` may both be at it.
+      const claimed = await store(client, 'cutover/claim-after-step', [migrationId, step]);
+      if (claimed.length === 0) return;
       await client.query(statement);
       await store(client, 'cutover/finish-after-step', [migrationId, step, null]);
     });
