@@ -76,6 +76,9 @@ const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 
   '57014': 'hold_limit', // query_canceled: our own statement_timeout
 };
 
+/** For a lock that is asked for when statements of the application may look for deadlocks at any moment. */
+const SHORTEST_LOCK_WAIT_MS = 20;
+
 /** One attempt: everything in one transaction, or nothing. */
 export async function attemptSwap(
   context: CutoverContext,
@@ -88,12 +91,19 @@ export async function attemptSwap(
   const startedAt = new Date().toISOString();
   const names = await displayNames(fencer, migration.plan);
   let held = Infinity;
+  let asked = 0;
   const { query, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs);
-  /** What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. */
+  const [deadlock] = (await store(locker, 'cutover/deadlock-timeout', [])) as unknown as { ms: number }[];
+  /**
+   * What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. A statement
+   * of the application that waits for us looks for a deadlock after deadlock_timeout, and would be the one that is given up: we give up before.
+   */
   const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
-    const left = Math.ceil(held + limits.maxLockHoldMs - now());
+    const since = now() - held;
+    const left = Math.ceil(limits.maxLockHoldMs - since);
     if (left <= 0) throw new HoldLimit();
-    await locker.query(`set local statement_timeout = ${left}`);
+    const wait = Math.ceil(Math.max(SHORTEST_LOCK_WAIT_MS, Math.min(limits.lockTimeoutMs, deadlock!.ms * 0.9 - (now() - asked))));
+    await locker.query(`set local statement_timeout = ${left}; set local lock_timeout = ${wait}`);
     return query(statement);
   };
   try {
@@ -103,7 +113,9 @@ export async function attemptSwap(
     await fillTwins(twins, carried.materializedViews, filled);
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
-    const asked = now();
+    // A routine is made anew as it was, like in pg_dump: its text may name things by a search path that is not ours.
+    await locker.query('set local check_function_bodies = off');
+    asked = now();
     for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
       await (held === Infinity ? query(step.sql) : limited(step.sql));
       held = Math.min(held, now()); // from the first one on, somebody may wait for us

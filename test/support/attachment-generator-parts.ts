@@ -183,7 +183,8 @@ export function addRareThings(workshop: Workshop): void {
       `alter table ${t} alter column ${c.other} set default ${value}()`,
     );
   }
-  if (chance(0.1)) out.push(`create operator ${quoteIdent(pick(['a', 'b']))}.=== (leftarg = ${t}, rightarg = ${t}, function = ${fires})`);
+  if (chance(0.1))
+    out.push(`create operator ${quoteIdent(pick(['a', 'b']))}.=== (leftarg = ${t}, rightarg = ${t}, function = ${here(fires)})`);
   if (chance(0.1)) {
     const aggregate = here(fresh());
     out.push(
@@ -191,4 +192,69 @@ export function addRareThings(workshop: Workshop): void {
       `create aggregate ${here(fresh())}(${t}) (sfunc = ${aggregate}, stype = int)`,
     );
   }
+}
+
+/** The row as a whole, in a view, a condition, an index. */
+export function addWholeRows(workshop: Workshop): void {
+  const { random, fresh, here, comment, out, t, c, fires } = workshop;
+  const { chance, pick } = random;
+  if (chance(0.12))
+    out.push(
+      `create view ${here(fresh())} as select ${pick(['e', 'array_agg(e)', 'max(e::text)', 'row_to_json(e)', 'count(distinct e)'])} as it from ${t} e`,
+    );
+  if (chance(0.08)) out.push(`create materialized view ${here(fresh())} as select ${pick(['e', 'e::text'])} as it from ${t} e`);
+  if (chance(0.2)) {
+    const name = quoteIdent(fresh());
+    out.push(
+      `create trigger ${name} after update on ${t} for each row when (old.* is distinct from new.*) execute function ${here(fires)}()`,
+    );
+    comment(`trigger ${name} on ${t}`);
+  }
+  if (chance(0.1)) out.push(`create policy ${quoteIdent(fresh())} on ${t} using (${t} is not null)`);
+  if (chance(0.06)) out.push(`alter table ${t} add constraint ${quoteIdent(fresh())} check (${t} is not null or true)`);
+  if (chance(0.06)) out.push(`create index ${quoteIdent(fresh())} on ${t} ((${t} is null))`);
+  if (chance(0.08)) {
+    const of = here(fresh());
+    out.push(
+      `create function ${of}() returns setof ${t} language sql stable as 'select 1'`,
+      `create view ${here(fresh())} as select ${c.id} from ${of}()`,
+    );
+  }
+  if (chance(0.1))
+    out.push(`create function ${here(fresh())}(${t}) returns int language sql stable as 'select found_by_search_path from another_table'`);
+  if (chance(0.06)) out.push(`alter table ${t} add constraint ${quoteIdent(fresh())} exclude using btree (${c.id} with =)`);
+  if (chance(0.06)) out.push(`create table ${here(fresh())} () inherits (${t})`);
+  if (chance(0.08)) {
+    const other = here(fresh());
+    out.push(
+      `create table ${other} (id int)`,
+      `create constraint trigger ${quoteIdent(fresh())} after insert on ${other} from ${t} for each row execute function ${here(fires)}()`,
+    );
+  }
+  if (chance(0.1)) out.push(`alter table ${t} add constraint ${quoteIdent(fresh())} check (${c.number} > -1) no inherit`);
+}
+
+/** What newer versions have. */
+export function addNewerThings(workshop: Workshop): void {
+  const { random, major, fresh, comment, out, t, c, parent, here } = workshop;
+  const { chance } = random;
+  const [check, key, column] = [quoteIdent(fresh()), quoteIdent(fresh()), quoteIdent(fresh())];
+  if (major >= 15 && chance(0.2))
+    out.push(`create unique index ${quoteIdent(fresh())} on ${t} (${c.doc}, ${c.key}) nulls not distinct where ${c.doc} <> '{}'`);
+  if (major < 18) return;
+  if (chance(0.3)) {
+    out.push(`alter table ${t} add constraint ${check} check (${c.number} > 100000) not enforced`);
+    comment(`constraint ${check} on ${t}`);
+  }
+  if (chance(0.3)) {
+    out.push(`alter table ${t} add constraint ${key} foreign key (${c.ref}) references ${here(parent)} not enforced`);
+    comment(`constraint ${key} on ${t}`);
+  }
+  if (chance(0.3)) {
+    const constraint = quoteIdent(fresh());
+    out.push(`alter table ${t} add constraint ${constraint} not null ${c.who}${chance(0.5) ? ' not valid' : ''}`);
+    comment(`constraint ${constraint} on ${t}`, 0.7);
+  }
+  if (chance(0.3)) out.push(`alter table ${t} add column ${column} int generated always as (${c.number} + 1) virtual`);
+  if (chance(0.1)) out.push(`create table ${here(fresh())} (about bigint references ${t} not enforced)`);
 }

@@ -1,5 +1,13 @@
 import type { Major } from '../../src/demo/embedded-server.ts';
-import { addPolicies, addPrivileges, addRareThings, addRoutines, addViews } from './attachment-generator-parts.ts';
+import {
+  addPolicies,
+  addPrivileges,
+  addNewerThings,
+  addRareThings,
+  addRoutines,
+  addViews,
+  addWholeRows,
+} from './attachment-generator-parts.ts';
 import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../../src/domain/identifier.ts';
 
 /** Numbers that a seed decides. */
@@ -290,6 +298,8 @@ export function generate(seed: number, major: Major, roles: readonly string[]): 
   addPolicies(workshop);
   addPrivileges(workshop);
   addRareThings(workshop);
+  addWholeRows(workshop);
+  addNewerThings(workshop);
 
   // Publications.
   for (let n = int(3); n > 0; n--) {

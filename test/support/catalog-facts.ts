@@ -11,7 +11,7 @@ export interface ObjectFacts {
 export type CatalogFacts = ReadonlyMap<string, ObjectFacts>;
 
 const acl = (list: string, kind: string, owner: string): string => `array(
-  select format('%s %s%s by %s', case x.grantee when 0 then 'PUBLIC' else pg_get_userbyid(x.grantee) end, x.privilege_type, case when x.is_grantable then ' with grant option' end, pg_get_userbyid(x.grantor))
+  select format('%s %s%s by %s', case x.grantee when 0 then 'PUBLIC' else pg_get_userbyid(x.grantee) end, x.privilege_type, case when x.is_grantable and x.grantee <> ${owner} then ' with grant option' end, pg_get_userbyid(x.grantor))
   from aclexplode(coalesce(${list}, acldefault('${kind}', ${owner}))) x order by 1)`;
 
 const RELATION = `format('%I.%I', n.nspname, c.relname)`;

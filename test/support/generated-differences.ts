@@ -87,6 +87,8 @@ export function explainGeneratedLeaf(line: string, context: GeneratedContext): s
     return 'it is a leaf';
   if (/^~ (column|constraint) .*\.(inherited: 0 -> 1|local: true -> false)$/.test(line)) return 'it is a leaf';
   if (/^~ .*\.comment: ".*" -> null$/.test(line)) return 'comments are on the table';
+  // A row as a whole is another type on a leaf: PostgreSQL casts it.
+  if (/^~ trigger .*\.definition: .*\(old\.\* IS DISTINCT FROM new\.\*\).* -> .*\(old\.\*\)::/.test(line)) return 'the whole row';
   if (line.startsWith(`${t}type `)) return 'nothing is made of the row type of a leaf';
   if (/^~ (column|table) .*[. ]privileges: /.test(line))
     return isOwners(line, String(before.get(`table ${table}`)?.facts['owner'])) ? "only the owner's are left" : null;

@@ -17,9 +17,26 @@ function perLeafMs(leaves: number): number {
   return leaves * 1.2 + leaves ** 2 * 0.0008;
 }
 
-export function planForeignKey(key: ForeignKey, context: AttachmentContext): Carried {
+export function planForeignKey(key: ForeignKey, context: AttachmentContext, all: readonly ForeignKey[]): Carried {
+  if (key.isOut && !key.enforced && all.some((other) => other.enforced && isAlike(key, other))) {
+    const { name, table } = key;
+    return only({
+      kind: 'foreign key',
+      name,
+      fate: 'blocks',
+      check: 'foreign-keys-out',
+      how: 'another one on the same columns is enforced: PostgreSQL takes one for the other on a leaf, and refuses both',
+      fix: `ALTER TABLE ${quoteName(table)} DROP CONSTRAINT ${quoteIdent(name)};`,
+    });
+  }
   if (key.isOut && key.isIn) return planSelfReference(key, context);
   return key.isOut ? planOut(key, context) : planIn(key, context);
+}
+
+function isAlike(a: ForeignKey, b: ForeignKey): boolean {
+  const key = ({ isOut, references, columns, referencedColumns }: ForeignKey): string =>
+    JSON.stringify([isOut, references.schema, references.name, columns, referencedColumns]);
+  return key(a) === key(b);
 }
 
 /**

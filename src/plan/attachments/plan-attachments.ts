@@ -30,7 +30,7 @@ export function planAttachments(attachments: Attachments, context: AttachmentCon
     planRowSecurity(rowSecurity, context),
     retireTriggers(triggers, context),
     ...triggers.map((trigger) => planTrigger(trigger, context)),
-    ...foreignKeys.map((key) => planForeignKey(key, context)),
+    ...foreignKeys.map((key) => planForeignKey(key, context, foreignKeys)),
     ...publications.map((publication) => planPublication(publication, context)),
     ...mentions.filter(({ identity }) => !known.has(identity)).map(planMention),
     ...unknownDecisions(attachments, context).map(only),
