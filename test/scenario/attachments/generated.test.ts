@@ -90,7 +90,7 @@ async function settle(
   seed: number,
 ): Promise<Record<string, string>> {
   const random = seeded(seed + 1);
-  const decisions: Record<string, string> = {};
+  let decisions: Record<string, string> = {};
   for (let round = 0; round < 12; round++) {
     const findings = await checkAs(database.settings, table, { range: generated.key, decisions });
     const blockers = findings.filter(({ severity }) => severity === 'blocker');
@@ -99,7 +99,8 @@ async function settle(
     const { object, message, fix = '' } = blocker!;
     if (process.env['TEST_VERBOSE'] !== undefined) console.log({ message, fix });
     if (blocker!.id === 'decisions') {
-      delete decisions[object]; // what it was about went with another fix
+      // What it was about went with another fix.
+      decisions = Object.fromEntries(Object.entries(decisions).filter(([name]) => name !== object));
       continue;
     }
     const offered = [...fix.matchAll(/--decide (.+?)=(root|leaves|widen:COLUMN|widen|per-leaf|drop)(?=[ ,;)]|$)/g)].map(
