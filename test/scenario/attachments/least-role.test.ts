@@ -18,7 +18,9 @@ test('one of each kind, migrated by a member of the role that owns everything', 
   const owner = await createRole(database, 'nologin', ['create']);
   const reader = await createRole(database, 'nologin', []);
   const migrator = await createMigrator(database);
-  await control.query(`grant ${owner.name} to ${migrator.name}; grant pg_monitor to ${owner.name} with admin option; set role ${owner.name}`);
+  await control.query(
+    `grant ${owner.name} to ${migrator.name}; grant pg_monitor to ${owner.name} with admin option; set role ${owner.name}`,
+  );
   await createAttachedEvents(control, DEFAULT_MAJOR, reader.name);
   await control.query(`reset role; revoke pg_monitor from ${owner.name}; grant usage, create on schema app to ${migrator.name}`);
   const options = { ...DEFAULT_PLAN_OPTIONS, range: 'at', premake: 1, decisions: ATTACHED_DECISIONS };
