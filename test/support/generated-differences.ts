@@ -10,6 +10,8 @@ export interface GeneratedContext {
   readonly quoted: (name: string) => string;
   readonly before: CatalogFacts;
   readonly major: number;
+  /** Whether the role that migrates may act as everybody who granted something. */
+  readonly keepsGrantors: boolean;
 }
 
 /** Why the catalog differs there; null when it must not. */
@@ -25,6 +27,8 @@ export function explainGenerated(line: string, context: GeneratedContext): strin
   if (line.startsWith(`${t}options: `) && line.endsWith(' -> []')) return 'storage parameters are on the leaves';
   if (line === `+ dependency: column ${key} of table ${table} -> table ${table} (i)`) return 'the partition key';
   if (/^~ index .*\.flags: \[true,true,true,(.*)\] -> \[true,true,false,\1\]$/.test(line)) return 'CLUSTER goes by the mark of the leaves';
+  if (!context.keepsGrantors && /^~ (column|table|sequence) .*\.privileges: /.test(line) && haveSamePrivileges(line))
+    return 'who granted it is not who migrates';
   const schema = table.slice(0, indexOfDot(table));
   const primary = [...context.before].find(([, { of, facts }]) => of === table && facts['type'] === 'p')?.[0];
   if (primary !== undefined && isWidened(line, primary.slice(`constraint ${table}.`.length), context, schema))
@@ -129,6 +133,14 @@ function isWidened(line: string, constraint: string, { table, key, quoted }: Gen
     return at >= 0 && `${is.slice(0, at)})${is.slice(at + added.length)}` === was;
   }
   return false;
+}
+
+/** But for who granted them. */
+function haveSamePrivileges(line: string): boolean {
+  const [was, is] = JSON.parse(`[${line.slice(line.indexOf('.privileges: ') + 13).replace('] -> [', '], [')}]`) as [string[], string[]];
+  const granted = (list: readonly string[]): string =>
+    [...new Set(list.map((privilege) => privilege.replace(/ by .*$/, '')))].sort().join();
+  return granted(was) === granted(is);
 }
 
 function isOwners(line: string, owner: string): boolean {

@@ -2,16 +2,18 @@ import { expect, test } from 'vitest';
 import pino from 'pino';
 import { abortMigration } from '../../../src/actions/abort.ts';
 import { finishMigration } from '../../../src/actions/finish.ts';
+import { quoteIdent } from '../../../src/domain/identifier.ts';
 import type { Client } from '../../../src/pg/client.ts';
+import type { ConnectionSettings } from '../../../src/pg/connection.ts';
 import { generate, seeded, type Generated } from '../../support/attachment-generator.ts';
 import { differences, leafDifferences, splitLeaves } from '../../support/catalog-differences.ts';
 import { catalogFacts } from '../../support/catalog-facts.ts';
 import { catalogSnapshot } from '../../support/catalog-snapshot.ts';
 import { checkAs } from '../../support/check.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createDatabase } from '../../support/database.ts';
 import { command, startDaemon, untilPhase } from '../../support/daemon.ts';
 import { explainGenerated, explainGeneratedLeaf } from '../../support/generated-differences.ts';
-import { createRole } from '../../support/roles.ts';
+import { createMigrator, createRole } from '../../support/roles.ts';
 import { DEFAULT_MAJOR } from '../../support/server.ts';
 
 /**
@@ -29,22 +31,26 @@ test.each(Array.from({ length: COUNT }, (_, n) => FIRST + n))('TEST_SEED=%i', as
   for (let n = 0; n < 3; n++) roles.push((await createRole(database, 'nologin', ['create'])).name);
   const control = await database.client();
   const generated = generate(seed, DEFAULT_MAJOR, roles);
-  await create(control, generated);
+  // Some belong to an ordinary role, and are migrated by a mere member of it.
+  const member = seeded(seed + 3).chance(0.35) ? await createMigrator(database) : null;
+  const { settings } = member ?? database;
+  if (member) await control.query(`grant ${quoteIdent(roles[0]!)} to ${quoteIdent(member.name)}`);
+  await create(control, generated, member ? quoteIdent(roles[0]!) : null);
   const { rows: names } = await control.query<{ table: string }>(`select format('%I.%I', $1::text, $2::text) as table`, [
     generated.schema,
     generated.table.name,
   ]);
   const { table } = names[0]!;
-  const plan = { range: generated.key, decisions: await settle(database, control, generated, table, seed) };
+  const plan = { range: generated.key, decisions: await settle(settings, control, generated, table, seed) };
 
   const before = await catalogFacts(control, [generated.schema]);
   const snapshot = await catalogSnapshot(control);
   await control.query(generated.insert);
   if (seededChance(seed)) {
-    await abortHalfway(database, control, table, plan);
+    await abortHalfway(settings, control, table, plan);
     expect(await catalogSnapshot(control)).toEqual(snapshot);
   }
-  await using daemon = startDaemon(database.settings, table, plan);
+  await using daemon = startDaemon(settings, table, plan);
   const { id } = await Promise.race([
     untilPhase(control, 'ready'),
     daemon.ended.then(() => Promise.reject(new Error('the daemon has ended'))),
@@ -53,7 +59,7 @@ test.each(Array.from({ length: COUNT }, (_, n) => FIRST + n))('TEST_SEED=%i', as
   await command(control, id, 'cutover', { lockTimeoutMs: 1_000, maxLockHoldMs: 10_000, attempts: 20 });
   await daemon.ended;
   await control.query(generated.insert);
-  await finishMigration(database.settings, id, { dropRetired: true }, SILENT);
+  await finishMigration(settings, id, { dropRetired: true }, SILENT);
 
   const after = await catalogFacts(control, [generated.schema]);
   const { rest, leaves } = splitLeaves(after, table);
@@ -64,6 +70,7 @@ test.each(Array.from({ length: COUNT }, (_, n) => FIRST + n))('TEST_SEED=%i', as
     key: generated.key,
     before,
     major: DEFAULT_MAJOR,
+    keepsGrantors: member === null,
   };
   expect(differences(before, rest).filter((line) => !explainGenerated(line, context))).toEqual([]);
   for (const [name, leaf] of leaves)
@@ -71,11 +78,14 @@ test.each(Array.from({ length: COUNT }, (_, n) => FIRST + n))('TEST_SEED=%i', as
 });
 
 /** Statement by statement: what PostgreSQL refuses was no such object. */
-async function create(client: Client, { statements }: Generated): Promise<void> {
+async function create(client: Client, { statements }: Generated, owner: string | null): Promise<void> {
   const refused: string[] = [];
   await client.query('set check_function_bodies = off');
+  if (owner !== null) await client.query(`set role ${owner}`);
   for (const statement of statements)
-    await client.query(statement).catch((error: unknown) => refused.push(`${String(error)}: ${statement}`));
+    await client
+      .query(owner !== null && statement === 'reset role' ? `set role ${owner}` : statement)
+      .catch((error: unknown) => refused.push(`${String(error)}: ${statement}`));
   await client.query('reset role');
   if (process.env['TEST_VERBOSE'] !== undefined) console.log(statements.join(';\n'), '\nrefused:\n', refused.join('\n'));
   expect(refused.length, `too much is refused: ${refused.join('\n')}`).toBeLessThan(statements.length / 4);
@@ -83,7 +93,7 @@ async function create(client: Client, { statements }: Generated): Promise<void> 
 
 /** Does what `check` says, until it refuses nothing more: its own SQL, or one of the decisions that it offers. */
 async function settle(
-  database: TestDatabase,
+  settings: ConnectionSettings,
   client: Client,
   generated: Generated,
   table: string,
@@ -92,7 +102,7 @@ async function settle(
   const random = seeded(seed + 1);
   let decisions: Record<string, string> = {};
   for (let round = 0; round < 12; round++) {
-    const findings = await checkAs(database.settings, table, { range: generated.key, decisions });
+    const findings = await checkAs(settings, table, { range: generated.key, decisions });
     const blockers = findings.filter(({ severity }) => severity === 'blocker');
     if (blockers.length === 0) return decisions;
     const [blocker] = blockers;
@@ -140,18 +150,18 @@ async function dropIt(client: Client, object: string): Promise<string | null> {
 }
 
 async function abortHalfway(
-  database: TestDatabase,
+  settings: ConnectionSettings,
   control: Client,
   table: string,
   plan: { range: string; decisions: Record<string, string> },
 ): Promise<void> {
-  await using daemon = startDaemon(database.settings, table, plan);
+  await using daemon = startDaemon(settings, table, plan);
   const { id } = await Promise.race([
     untilPhase(control, 'ready'),
     daemon.ended.then(() => Promise.reject(new Error('the daemon has ended'))),
   ]);
   await daemon.stop();
-  await abortMigration(database.settings, id, SILENT);
+  await abortMigration(settings, id, SILENT);
 }
 
 function seededChance(seed: number): boolean {
