@@ -13,6 +13,7 @@ import { checkAs } from '../../support/check.ts';
 import { createDatabase } from '../../support/database.ts';
 import { command, startDaemon, untilPhase } from '../../support/daemon.ts';
 import { explainGenerated, explainGeneratedLeaf } from '../../support/generated-differences.ts';
+import { partitioner } from '../../support/partitioner.ts';
 import { createMigrator, createRole } from '../../support/roles.ts';
 import { DEFAULT_MAJOR } from '../../support/server.ts';
 
@@ -46,7 +47,10 @@ test.each(Array.from({ length: COUNT }, (_, n) => FIRST + n))('TEST_SEED=%i', as
   const before = await catalogFacts(control, [generated.schema]);
   const snapshot = await catalogSnapshot(control);
   await control.query(generated.insert);
-  if (seededChance(seed)) {
+  if (seeded(seed + 2).chance(0.4)) {
+    const decided = Object.entries(plan.decisions).flatMap(([name, choice]) => ['--decide', `${name}=${choice}`]);
+    const planned = await partitioner(['plan', table, '--range', generated.key, ...decided], { DATABASE_URL: (member ?? database).url });
+    expect(planned, planned.stderr).toMatchObject({ code: 0 });
     await abortHalfway(settings, control, table, plan);
     expect(await catalogSnapshot(control)).toEqual(snapshot);
   }
@@ -162,10 +166,6 @@ async function abortHalfway(
   ]);
   await daemon.stop();
   await abortMigration(settings, id, SILENT);
-}
-
-function seededChance(seed: number): boolean {
-  return seeded(seed + 2).chance(0.4);
 }
 
 async function quoteAll(client: Client, { key }: Generated, decisions: Record<string, string>): Promise<(name: string) => string> {
