@@ -71,6 +71,16 @@ function planOut(key: ForeignKey, { source, leaves, version }: AttachmentContext
   const holders = whole ? [source] : leaves;
   const notValid = enforced ? ' not valid' : '';
   const commentOn = (on: QualifiedName): DdlStep[] => commentSteps(name, on, comment);
+  const warnings = [
+    ...(whole || leaves.length < MANY_LEAVES
+      ? []
+      : [
+          `foreign key ${name} is made on ${leaves.length} leaves one by one under the lock, about ${(perLeafMs(leaves.length) / 1000).toFixed(1)} s: fewer leaves, or cutover --max-lock-hold`,
+        ]),
+    ...(whole || validated
+      ? []
+      : [`leaves that are made later do not have foreign key ${name}, unless it is validated before the migration`]),
+  ];
   return {
     fates: [
       {
@@ -83,11 +93,7 @@ function planOut(key: ForeignKey, { source, leaves, version }: AttachmentContext
           : validated
             ? 'on each leaf from the switch on; after it validated leaf by leaf, then on the table, which takes over those of the leaves'
             : 'on each leaf from the switch on, NOT VALID as before (a partitioned table takes no such one before PostgreSQL 18)',
-        ...(whole || leaves.length < MANY_LEAVES
-          ? {}
-          : {
-              warning: `foreign key ${name} is made on ${leaves.length} leaves one by one under the lock, about ${(perLeafMs(leaves.length) / 1000).toFixed(1)} s: fewer leaves, or cutover --max-lock-hold`,
-            }),
+        ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
       },
     ],
     // Checks of new rows pass the first one; it keeps out who writes both tables, that one first.
