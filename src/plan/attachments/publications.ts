@@ -38,7 +38,7 @@ export function planPublication(publication: Publication, { source, table, parti
       ...base,
       fate: 'blocks',
       how: `it belongs to ${owner}, and our role may not alter it`,
-      fix: `GRANT ${owner} TO CURRENT_USER;`,
+      fix: `GRANT ${quoteIdent(owner)} TO CURRENT_USER;`,
     });
   }
   const step = (sql: string, why: string): DdlStep => ({ sql, lock: `SHARE UPDATE EXCLUSIVE on ${label(source)}`, why });

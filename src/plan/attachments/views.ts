@@ -13,9 +13,10 @@ export function planView(view: View, { table, partitionKey, source }: Attachment
   const drop = `DROP VIEW ${quoteName(view)}; and make it again after the cutover`;
   if (persistence === 't') return blocks('it is a temporary view of some session: it ends with that session', 'let the session end');
   if (extension !== null) return blocks(`it belongs to extension ${extension}`, drop);
-  if (!mayAlter) return blocks(`it belongs to ${owner}, and our role may not replace it`, `GRANT ${owner} TO CURRENT_USER; or: ${drop}`);
+  if (!mayAlter)
+    return blocks(`it belongs to ${owner}, and our role may not replace it`, `GRANT ${quoteIdent(owner)} TO CURRENT_USER; or: ${drop}`);
   if (!mayCreate)
-    return blocks(`our role may not create in schema ${view.schema}`, `GRANT CREATE ON SCHEMA ${view.schema} TO CURRENT_USER;`);
+    return blocks(`our role may not create in schema ${view.schema}`, `GRANT CREATE ON SCHEMA ${quoteIdent(view.schema)} TO CURRENT_USER;`);
   if (needsKey && isKeyWidened(table, partitionKey)) {
     return blocks(
       `it groups by the primary key alone, which is (…, ${partitionKey}) after the switch`,
