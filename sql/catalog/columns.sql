@@ -79,7 +79,7 @@ select
           'grantable', x.is_grantable
         ) order by x.grantee, x.grantor, x.privilege_type), '[]')
         from aclexplode(c.relacl) x
-        where x.grantee <> c.relowner
+        where x.grantee <> c.relowner or x.grantor <> c.relowner
       )
     ) order by dep.deptype desc, c.oid), '[]')
     from pg_depend dep

@@ -26,6 +26,9 @@ export interface ForeignKey {
   readonly tableColumns: readonly string[];
   readonly comment: string | null;
   readonly mayAlter: boolean;
+  /** LOCK TABLE of the referencing and of the referenced table. */
+  readonly mayLock: boolean;
+  readonly mayLockReferenced: boolean;
   /** Whether our role may reference the referenced table. */
   readonly mayReference: boolean;
 }
@@ -124,6 +127,7 @@ export interface Policy {
   readonly using: string | null;
   readonly withCheck: string | null;
   readonly comment: string | null;
+  readonly mayLock: boolean;
   readonly mayAlter: boolean;
 }
 
@@ -137,6 +141,7 @@ export interface Rule {
   readonly definition: string;
   readonly enabled: 'O' | 'D' | 'R' | 'A';
   readonly comment: string | null;
+  readonly mayLock: boolean;
   readonly mayAlter: boolean;
 }
 

@@ -13,7 +13,10 @@ export function revokeDefaults(table: SourceTable, kind: 'table' | 'sequence', o
  * who passed a privilege on can take it back, and nobody else. Otherwise the owner grants it.
  */
 export function grantAll(grants: readonly Grant[], kind: 'table' | 'sequence' | 'type', on: QualifiedName, from: GrantSource): string[] {
-  const others = grants.filter(({ grantee }) => grantee !== from.owner);
+  // The owner has its own; what somebody else granted to it (which nothing needs) is kept where it can be.
+  const others = grants.filter(
+    ({ grantee, grantor }) => grantee !== from.owner || (grantor !== from.owner && from.settableRoles.includes(grantor)),
+  );
   return byGrantors(others, from, (granted) =>
     [...groupBy(granted, byGrantee).values()].map((group) => {
       const privileges = new Set(group.map(({ privilege }) => privilege.toLowerCase()));

@@ -65,6 +65,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
       why: 'the same sequence goes on, and no longer falls with the retired table',
     })),
     ...identity.flatMap((sequences) => takeOverIdentity(sequences, source, id)),
+    ...carried.restore,
     ...(table.ownerLacks.length === 0
       ? []
       : [
@@ -74,7 +75,6 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
             why: 'what the owner has taken from itself; we needed it until now',
           },
         ]),
-    ...carried.restore,
   ];
   return {
     first: carried.first,

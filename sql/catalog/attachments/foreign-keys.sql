@@ -18,6 +18,9 @@ select
         join pg_attribute a on a.attrelid = con.confrelid and a.attnum = k.attnum order by k.position) as "referencedColumns",
   array(select a.attname::text from pg_attribute a where a.attrelid = con.conrelid and a.attnum > 0 and not a.attisdropped order by a.attnum) as "tableColumns",
   obj_description(con.oid, 'pg_constraint') as comment,
+  -- LOCK TABLE asks for one of these, of an owner too.
+  has_table_privilege(con.conrelid, 'UPDATE, DELETE, TRUNCATE') as "mayLock",
+  has_table_privilege(con.confrelid, 'UPDATE, DELETE, TRUNCATE') as "mayLockReferenced",
   pg_has_role(c.relowner, 'USAGE') as "mayAlter",
   has_table_privilege(con.confrelid, 'REFERENCES') or has_any_column_privilege(con.confrelid, 'REFERENCES') as "mayReference"
 from pg_constraint con

@@ -11,6 +11,7 @@ select
   pg_get_expr(p.polqual, p.polrelid) as using,
   pg_get_expr(p.polwithcheck, p.polrelid) as "withCheck",
   obj_description(p.oid, 'pg_policy') as comment,
+  has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') as "mayLock",
   pg_has_role(c.relowner, 'USAGE') as "mayAlter"
 from pg_policy p
 join pg_class c on c.oid = p.polrelid

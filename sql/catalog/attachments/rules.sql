@@ -9,6 +9,7 @@ select
   pg_get_ruledef(r.oid) as definition,
   r.ev_enabled as enabled,
   obj_description(r.oid, 'pg_rewrite') as comment,
+  has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') as "mayLock",
   pg_has_role(c.relowner, 'USAGE') as "mayAlter"
 from pg_rewrite r
 join pg_class c on c.oid = r.ev_class

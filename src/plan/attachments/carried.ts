@@ -82,6 +82,14 @@ export function lockTable(name: QualifiedName, mode: 'share row exclusive' | 'ac
 }
 
 /**
+ * The same where our role may. LOCK TABLE asks for a privilege to write, the statements of the swap do not: without it they take
+ * their locks as they come, and a cutover under steady traffic takes more attempts.
+ */
+export function lockIfAllowed(may: boolean, ...lock: Parameters<typeof lockTable>): DdlStep[] {
+  return may ? [lockTable(...lock)] : [];
+}
+
+/**
  * Locks a view by itself: LOCK TABLE of a view takes its tables too, and knows no materialized views. To give it to its owner changes
  * nothing, under ACCESS EXCLUSIVE.
  */

@@ -4,7 +4,7 @@ import { invariant } from '../../errors.ts';
 import { decisionOn } from '../decisions.ts';
 import { carriedIndexes, primaryKeyColumns } from '../index-sql.ts';
 import type { DdlStep } from '../migration-plan.ts';
-import { label, lockTable, NOTHING, only, type AfterStep, type AttachmentContext, type Carried } from './carried.ts';
+import { label, lockIfAllowed, NOTHING, only, type AfterStep, type AttachmentContext, type Carried } from './carried.ts';
 import { endOfParentheses } from './definition.ts';
 
 /** From here on a partitioned table takes NOT VALID foreign keys. */
@@ -44,7 +44,7 @@ function isAlike(a: ForeignKey, b: ForeignKey): boolean {
  * yet. The retired table loses its own, or deleting a parent would be refused for rows that no longer count.
  */
 function planOut(key: ForeignKey, { source, leaves, version }: AttachmentContext): Carried {
-  const { name, definition, references, validated, enforced, comment, mayReference, hasPeriod } = key;
+  const { name, definition, references, validated, enforced, comment, mayReference, mayLockReferenced, hasPeriod } = key;
   const kind = 'foreign key';
   if (hasPeriod) {
     return only({
@@ -97,8 +97,13 @@ function planOut(key: ForeignKey, { source, leaves, version }: AttachmentContext
       },
     ],
     // Checks of new rows pass the first one; it keeps out who writes both tables, that one first.
-    first: [lockTable(references, 'share row exclusive', 'who writes it, and then the table, must not hold it while we wait')],
-    next: [lockTable(references, 'access exclusive', 'its triggers for the foreign key are dropped')],
+    first: lockIfAllowed(
+      mayLockReferenced,
+      references,
+      'share row exclusive',
+      'who writes it, and then the table, must not hold it while we wait',
+    ),
+    next: lockIfAllowed(mayLockReferenced, references, 'access exclusive', 'its triggers for the foreign key are dropped'),
     retire: [
       {
         sql: `alter table ${quoteName(source)} drop constraint ${quoteIdent(name)}`,
@@ -154,7 +159,7 @@ function planIn(key: ForeignKey, context: AttachmentContext): Carried {
   const choice = decisionOn(decisions, option, ['drop', 'widen:']);
   const leave = {
     first: [],
-    next: [lockTable(table, 'access exclusive', 'its rows are checked against the table while they are written')],
+    next: lockIfAllowed(key.mayLock, table, 'access exclusive', 'its rows are checked against the table while they are written'),
     retire,
   };
   if (choice === 'drop') return { ...NOTHING, ...leave, fates: [{ ...base, fate: 'moved in the swap', how: 'dropped, as decided' }] };

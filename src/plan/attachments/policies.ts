@@ -1,7 +1,7 @@
 import type { Policy, RowSecurity } from '../../domain/attachments.ts';
 import { quoteIdent, quoteLiteral, quoteName } from '../../domain/identifier.ts';
 import type { DdlStep } from '../migration-plan.ts';
-import { label, lockTable, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+import { label, lockIfAllowed, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
 
 export function planPolicy(policy: Policy, { source }: AttachmentContext): Carried {
   const { name, table, isOwn, command, permissive, roles, using, withCheck, comment, mayAlter } = policy;
@@ -27,7 +27,7 @@ export function planPolicy(policy: Policy, { source }: AttachmentContext): Carri
 }
 
 /** A policy of another table that reads this one is bound to it by its identity. */
-function planOther({ name, table, mayAlter }: Policy, clauses: string): Carried {
+function planOther({ name, table, mayAlter, mayLock }: Policy, clauses: string): Carried {
   const base = { kind: 'policy', name: `${label(table)}.${name}`, check: 'policies-elsewhere' } as const;
   if (!mayAlter) {
     return only({
@@ -39,7 +39,7 @@ function planOther({ name, table, mayAlter }: Policy, clauses: string): Carried 
   }
   return {
     ...NOTHING,
-    next: [lockTable(table, 'access exclusive', 'who reads it reads the table by its policy')],
+    next: lockIfAllowed(mayLock, table, 'access exclusive', 'who reads it reads the table by its policy'),
     fates: [{ ...base, fate: 'moved in the swap', how: 'its conditions are set again: the same policy reads the partitioned table' }],
     restore: [
       {

@@ -2,7 +2,7 @@ import type { Rule, View } from '../../domain/attachments.ts';
 import { quoteIdent, quoteName } from '../../domain/identifier.ts';
 import { isKeyWidened } from '../decisions.ts';
 import { storageClause } from '../index-sql.ts';
-import { label, lockTable, lockView, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+import { label, lockIfAllowed, lockView, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
 
 /** Replaced under its name: it stays the same object, with its privileges, comments, defaults, triggers and what reads it. */
 export function planView(view: View, { table, partitionKey, source }: AttachmentContext): Carried {
@@ -46,7 +46,7 @@ export function planView(view: View, { table, partitionKey, source }: Attachment
 
 /** Rules of the table itself cannot be on what they would rewrite twice; those of views that write it are replaced in place. */
 export function planRule(rule: Rule): Carried {
-  const { name, table, tableKind, owner, isOwn, definition, mayAlter } = rule;
+  const { name, table, tableKind, owner, isOwn, definition, mayAlter, mayLock } = rule;
   const base = { kind: 'rule', name: `${label(table)}.${name}`, check: 'rules' } as const;
   const drop = `DROP RULE ${quoteIdent(name)} ON ${quoteName(table)};`;
   if (isOwn) return only({ ...base, fate: 'blocks', how: 'rules of the table are not carried: use a trigger', fix: drop });
@@ -54,7 +54,7 @@ export function planRule(rule: Rule): Carried {
   const why = 'who writes it writes the table by its rule';
   return {
     ...NOTHING,
-    first: [tableKind === 'v' ? lockView('view', table, owner, why) : lockTable(table, 'access exclusive', why)],
+    first: tableKind === 'v' ? [lockView('view', table, owner, why)] : lockIfAllowed(mayLock, table, 'access exclusive', why),
     fates: [{ ...base, fate: 'moved in the swap', how: 'replaced in place' }],
     restore: [
       {
