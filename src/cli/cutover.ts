@@ -22,8 +22,10 @@ export const cutover: Verb = async (invocation) => {
   await withSession(session, async (client) => {
     const migration = await requireMigration(client, table);
     const whenReady = invocation.own['whenReady'] === true;
-    if (!whenReady || migration.phase !== 'prepared') requirePhase('cutover', migration);
-    if (whenReady) await waitUntilReady(client, migration);
+    // The phase of an attempt that has just failed, or of one that another session has asked for: how it ends is seen in a moment.
+    const isUnderWay = migration.phase === 'cutover';
+    if (!isUnderWay && (!whenReady || migration.phase !== 'prepared')) requirePhase('cutover', migration);
+    if (whenReady || isUnderWay) await waitUntilReady(client, migration);
     else if (migration.phase !== 'ready') await refuseUnready(client, migration);
     // As long as the daemon lives: filling the twin of a materialized view takes as long as its query.
     const outcome = await sendCommand(client, migration.id, 'cutover', limits, { waitMs: Infinity });
@@ -64,7 +66,7 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
       if (status?.migration !== migration.id) throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} was removed`);
       if (!status.daemon) throw noDaemon(migration);
       if (status.phase === 'ready') return;
-      if (status.phase !== 'prepared') requirePhase('cutover', { ...migration, phase: status.phase });
+      if (status.phase !== 'prepared' && status.phase !== 'cutover') requirePhase('cutover', { ...migration, phase: status.phase });
       progress.show(statusLine(status));
       await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }

@@ -15,13 +15,13 @@ test('what comes after the start and leaves a choice refuses the cutover by name
   const refused = await partitioner(['cutover', 'app.events', '--when-ready'], env);
   expect(refused.code).toBe(2);
   expect(refused.stderr).toContain('--decide foreign-key:app.late.late_event_fkey=drop');
-  const tooLate = await partitioner(['cutover', 'app.events', '--decide', 'unique:events_at=drop'], env);
+  const tooLate = await partitioner(['cutover', 'app.events', '--when-ready', '--decide', 'unique:events_at=drop'], env);
   expect(tooLate).toMatchObject({ code: 1 });
   expect(tooLate.stderr).toContain('comes too late');
-  const unknown = await partitioner(['cutover', 'app.events', '--decide', 'foreign-key:app.late.mistyped=drop'], env);
+  const unknown = await partitioner(['cutover', 'app.events', '--when-ready', '--decide', 'foreign-key:app.late.mistyped=drop'], env);
   expect(unknown.stderr).toContain('names nothing that hangs on app.events');
 
-  const done = await partitioner(['cutover', 'app.events', '--decide', 'foreign-key:app.late.late_event_fkey=drop', '--json'], env);
+  const done = await partitioner(['cutover', 'app.events', '--when-ready', '--decide', 'foreign-key:app.late.late_event_fkey=drop', '--json'], env);
   expect(done).toMatchObject({ code: 0 });
   const { objects } = JSON.parse(done.stdout) as { objects: { name: string; action: string }[] };
   expect(objects).toContainEqual(
