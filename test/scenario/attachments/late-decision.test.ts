@@ -21,7 +21,10 @@ test('what comes after the start and leaves a choice refuses the cutover by name
   const unknown = await partitioner(['cutover', 'app.events', '--when-ready', '--decide', 'foreign-key:app.late.mistyped=drop'], env);
   expect(unknown.stderr).toContain('names nothing that hangs on app.events');
 
-  const done = await partitioner(['cutover', 'app.events', '--when-ready', '--decide', 'foreign-key:app.late.late_event_fkey=drop', '--json'], env);
+  const done = await partitioner(
+    ['cutover', 'app.events', '--when-ready', '--decide', 'foreign-key:app.late.late_event_fkey=drop', '--json'],
+    env,
+  );
   expect(done).toMatchObject({ code: 0 });
   const { objects } = JSON.parse(done.stdout) as { objects: { name: string; action: string }[] };
   expect(objects).toContainEqual(
