@@ -108,8 +108,16 @@ export async function attemptSwap(
   };
   try {
     const { swap, carried, leaves } = await planNow(context, locker);
-    const { lockTimeoutMs } = limits;
-    const twins = { client: locker, migrationId: migration.id, plan: migration.plan, lockTimeoutMs, query, onWaiting: context.onWaiting };
+    const fence = (): Promise<Lsn> => emitMessage(fencer, `fence ${migration.id}`);
+    const twins = {
+      client: locker,
+      migrationId: migration.id,
+      plan: migration.plan,
+      lockTimeoutMs: limits.lockTimeoutMs,
+      query,
+      onWaiting: context.onWaiting,
+      caughtUp: async () => context.passed(await fence()),
+    };
     await fillTwins(twins, carried.materializedViews, filled);
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
@@ -123,7 +131,7 @@ export async function attemptSwap(
     const stopped = now();
     if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint)
       throw changed(migration.plan, 'found under the cutover lock');
-    const fenceLsn = await emitMessage(fencer, `fence ${migration.id}`);
+    const fenceLsn = await fence();
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
     const upgradeAsked = now();

@@ -6,7 +6,7 @@ import { planTwin, type MaterializedViewFacts, type Twin } from '../plan/attachm
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { targetObjectName } from '../plan/names.ts';
 
-/** Which file each materialized view had when its twin was filled, by its oid: another one now means that it was refreshed since. */
+/** What each materialized view held when its twin was filled (MaterializedView.contents), by its oid: if it differs, it was refreshed since. */
 export type FilledTwins = Map<string, string>;
 
 export interface TwinContext {
@@ -17,6 +17,8 @@ export interface TwinContext {
   /** Runs a statement that may wait for a lock, and notes for whom. */
   readonly query: (statement: string) => Promise<unknown>;
   readonly onWaiting: (what: string | null) => void;
+  /** Resolves when the target has everything that was committed before the call. */
+  readonly caughtUp: () => Promise<void>;
 }
 
 /**
@@ -25,17 +27,19 @@ export interface TwinContext {
  * moment that their making takes.
  */
 export async function fillTwins(context: TwinContext, facts: readonly MaterializedViewFacts[], filled: FilledTwins): Promise<void> {
-  const { client, migrationId, onWaiting } = context;
-  if (facts.every(({ view }) => filled.get(view.oid) === view.filenode)) return;
+  const { client, migrationId, onWaiting, caughtUp } = context;
+  if (facts.every(({ view }) => filled.get(view.oid) === view.contents)) return;
   const twins = facts.map((each) => planTwin(each, migrationId));
   filled.clear();
   await dropTwins(client, migrationId);
   await makeTwins(context, twins);
+  // What a refresh of the view has seen, its twin is to see too.
+  await caughtUp();
   for (const { view, twin, finish } of twins) {
     onWaiting(`materialized view ${view.schema}.${view.name}: its twin is filled`);
     if (view.populated) await client.query(`refresh materialized view ${quoteName(twin)}`);
     for (const step of finish) await client.query(step.sql);
-    filled.set(view.oid, view.filenode);
+    filled.set(view.oid, view.contents);
   }
   onWaiting(null);
 }

@@ -78,8 +78,8 @@ export interface MaterializedView extends QualifiedName {
   readonly definition: string;
   /** relispopulated: false after WITH NO DATA. */
   readonly populated: boolean;
-  /** Another one after each REFRESH that is not CONCURRENTLY. */
-  readonly filenode: string;
+  /** Another one after each REFRESH; after one that is CONCURRENTLY within a second or so. */
+  readonly contents: string;
   readonly owner: string;
   readonly mayAlter: boolean;
   /** TEMPORARY on the database. */

@@ -3,8 +3,8 @@ import { startEmbeddedServer, type Major } from '../../src/demo/embedded-server.
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The URL of the server that the global setup has started, by its major. */
-    servers: Record<string, string> | undefined;
+    /** The URLs of the servers that the global setup has started, by their major: one for each worker. */
+    servers: Record<string, readonly string[]> | undefined;
   }
 }
 
@@ -39,7 +39,7 @@ const started = new Map<Major, Promise<string>>();
  * starts a container, else an embedded one starts. It ends with the process that has started it.
  */
 export async function serverUrl(major: Major = DEFAULT_MAJOR): Promise<string> {
-  const shared = sharedServers()[String(major)] ?? process.env[`TEST_PG_${String(major)}`];
+  const shared = ownServer(major) ?? process.env[`TEST_PG_${String(major)}`];
   if (shared !== undefined) return shared;
   let url = started.get(major);
   if (!url) {
@@ -69,13 +69,14 @@ export async function startServer(major: Major): Promise<{ url: string; stop: ()
   };
 }
 
-/** Outside of vitest (a bench, a script) nothing is provided. */
-function sharedServers(): Record<string, string> {
-  if (process.env['VITEST'] === undefined) return {};
+/** The server of this worker. Outside of vitest (a bench, a script) nothing is provided. */
+function ownServer(major: Major): string | undefined {
+  if (process.env['VITEST'] === undefined) return undefined;
   try {
-    return inject('servers') ?? {};
+    const urls = inject('servers')?.[String(major)];
+    return urls?.[(Number(process.env['VITEST_POOL_ID']) - 1) % urls.length];
   } catch {
-    return {};
+    return undefined;
   }
 }
 

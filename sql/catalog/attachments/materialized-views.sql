@@ -17,8 +17,8 @@ select
   max(replaced.depth)::int as depth,
   pg_get_viewdef(c.oid) as definition,
   c.relispopulated as populated,
-  -- A REFRESH that is not CONCURRENTLY puts the rows into another file.
-  pg_relation_filenode(c.oid)::int8 as filenode,
+  -- REFRESH puts the rows into another file, REFRESH CONCURRENTLY changes them: the session that did so has counted them within a second.
+  concat_ws('.', pg_relation_filenode(c.oid), pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_deleted(c.oid)) as contents,
   pg_get_userbyid(c.relowner) as owner,
   pg_has_role(c.relowner, 'USAGE') and has_schema_privilege(n.oid, 'CREATE') as "mayAlter",
   -- REFRESH … CONCURRENTLY makes a temporary table, in the owner's name.
