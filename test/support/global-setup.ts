@@ -8,7 +8,7 @@ import { DEFAULT_MAJOR, startServer } from './server.ts';
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const name = String(DEFAULT_MAJOR);
   if (process.env[`TEST_PG_${name}`] !== undefined) return () => Promise.resolve();
-  const workers = Number(project.config.maxWorkers);
+  const workers = project.config.maxWorkers;
   const servers = await Promise.all(Array.from({ length: workers }, () => startServer(DEFAULT_MAJOR)));
   project.provide('servers', { [name]: servers.map(({ url }) => url) });
   return async () => {
