@@ -1,3 +1,4 @@
+import { describeBlockers, type Blocker } from '../domain/blocker.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
@@ -14,6 +15,7 @@ import { planSwap, type Swap } from '../plan/swap.ts';
 import { fetchAttachments } from '../pg/attachments.ts';
 import { planCarried, type CarriedNow } from './plan-carried.ts';
 import { watchLocks } from './lock-watch.ts';
+import { isCommitted, lockAgainstMaintenance } from './swap-session.ts';
 import { fillTwins, type FilledTwins } from './twins.ts';
 
 /** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
@@ -35,7 +37,10 @@ export interface CutoverReceipt {
   readonly sequences: readonly { readonly name: string; readonly lastValue: string | null }[];
   readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
   readonly startedAt: string;
-  readonly committedAt: string;
+  /** Null of a rehearsal. */
+  readonly committedAt: string | null;
+  /** It was a rehearsal: everything was done, and rolled back. */
+  readonly dryRun?: true;
 }
 
 export interface CutoverLimits {
@@ -51,6 +56,8 @@ export interface CutoverContext {
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly limits: CutoverLimits;
+  /** Everything up to the commit, and then back. */
+  readonly dryRun: boolean;
   /** Resolves when the applied position is at or past the LSN. */
   readonly passed: (lsn: Lsn) => Promise<void>;
   /** Throws when the applier's state forbids the switch: units not live, repair keys, anomalies. */
@@ -65,7 +72,7 @@ export interface CutoverContext {
 /** How it ended; what is no success has released everything. */
 export type Attempt =
   | { readonly type: 'switched'; readonly receipt: CutoverReceipt }
-  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: string };
+  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: readonly Blocker[] };
 
 /** How one attempt at the locks ended, as the metrics name it. */
 export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout' | 'changed';
@@ -74,7 +81,11 @@ const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 
   '55P03': 'lock_timeout', // lock_not_available
   '40P01': 'deadlock', // deadlock_detected
   '57014': 'hold_limit', // query_canceled: our own statement_timeout
+  '25P03': 'hold_limit', // idle_in_transaction_session_timeout: this process was held up while it held the lock
 };
+
+/** The limits of our own come first: this one is for when we cannot act. */
+const IDLE_MARGIN_MS = 250;
 
 /** For a lock that is asked for when statements of the application may look for deadlocks at any moment. */
 const SHORTEST_LOCK_WAIT_MS = 20;
@@ -92,7 +103,9 @@ export async function attemptSwap(
   const names = await displayNames(fencer, migration.plan);
   let held = Infinity;
   let asked = 0;
-  const { query, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs);
+  const { query, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs, (found) => {
+    context.onWaiting(`cutover attempt ${attempts} of ${limits.attempts}, blocked by ${describeBlockers(found)}`);
+  });
   const [deadlock] = (await store(locker, 'cutover/deadlock-timeout', [])) as unknown as { ms: number }[];
   /**
    * What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. A statement
@@ -106,6 +119,7 @@ export async function attemptSwap(
     await locker.query(`set local statement_timeout = ${left}; set local lock_timeout = ${wait}`);
     return query(statement);
   };
+  let commit: { readonly xid: string; readonly receipt: CutoverReceipt } | null = null;
   try {
     const { swap, carried, leaves } = await planNow(context, locker);
     const fence = (): Promise<Lsn> => emitMessage(fencer, `fence ${migration.id}`);
@@ -123,6 +137,9 @@ export async function attemptSwap(
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     // A routine is made anew as it was, like in pg_dump: its text may name things by a search path that is not ours.
     await locker.query('set local check_function_bodies = off');
+    // Were this process stopped or cut off without a word while it holds the lock, the server would keep it for hours: it is to end the session.
+    await locker.query(`set local idle_in_transaction_session_timeout = ${limits.maxLockHoldMs + IDLE_MARGIN_MS}`);
+    await lockAgainstMaintenance(query, migration.source, { lockTimeoutMs: limits.lockTimeoutMs, deadlockTimeoutMs: deadlock!.ms });
     asked = now();
     for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
       await (held === Infinity ? query(step.sql) : limited(step.sql));
@@ -134,6 +151,7 @@ export async function attemptSwap(
     const fenceLsn = await fence();
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
+    context.signal.throwIfAborted();
     const upgradeAsked = now();
     for (const step of [...swap.next, lockTable(migration.source, 'access exclusive', 'readers wait')]) await limited(step.sql);
     await assertAsPlanned(context, locker, carried.text, leaves);
@@ -155,19 +173,26 @@ export async function attemptSwap(
       sequences,
       objects: swap.objects,
       startedAt,
-      committedAt: new Date().toISOString(),
+      committedAt: context.dryRun ? null : new Date().toISOString(),
+      ...(context.dryRun ? { dryRun: true } : {}),
     };
-    await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
+    const [switched] = await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
     await store(locker, 'store/add-history', [migration.id, 'switched', JSON.stringify(receipt)]);
     await store(locker, 'cutover/insert-after-steps', [migration.id, JSON.stringify(swap.after)]);
+    if (context.dryRun) {
+      await limited('rollback');
+      return { type: 'switched', receipt };
+    }
+    commit = { xid: switched!.xid as string, receipt };
     await limited('commit');
     return { type: 'switched', receipt };
   } catch (error) {
+    if (commit && (await isCommitted(context.settings, commit.xid))) return { type: 'switched', receipt: commit.receipt };
     const type =
       error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
     await locker.query('rollback').catch(() => undefined);
     if (!type) throw error;
-    return { type, blockers: type === 'lock_timeout' ? blockers() : '' };
+    return { type, blockers: type === 'lock_timeout' ? blockers() : [] };
   }
 }
 
