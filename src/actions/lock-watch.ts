@@ -10,7 +10,7 @@ export interface LockWatch {
 }
 
 /** Between two looks at who is in the way: a share of the lock timeout, so that a short wait is seen too, but no load for the server. */
-const LOOK_MS = { least: 20, most: 1_000, share: 0.3 };
+const LOOK_MS = { least: 20, most: 500, share: 0.3 };
 
 /** Who is in the way can only be asked while a session waits: on another one, again and again until the wait is over. */
 export function watchLocks(
