@@ -86,4 +86,3 @@ async function runStep(
     signal.removeEventListener('abort', cancel);
   }
 }
-

@@ -5,6 +5,8 @@ import { store } from '../pg/control-store.ts';
 export interface LockWatch {
   /** Runs a statement of the watched session that may wait for a lock. */
   readonly query: (statement: string) => Promise<Record<string, unknown>[]>;
+  /** The same for work of several statements. */
+  readonly during: <T>(work: () => Promise<T>) => Promise<T>;
   /** For whom it waited last; empty when nobody was seen. */
   readonly blockers: () => readonly Blocker[];
 }
@@ -33,18 +35,20 @@ export function watchLocks(
       // The statement that waits tells what is wrong with the connection.
     }
   };
+  const during = async <T>(work: () => Promise<T>): Promise<T> => {
+    const timer = setInterval(() => {
+      looking ??= look().finally(() => (looking = null));
+    }, pause);
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+      await looking; // the other session is to be free for the fence
+    }
+  };
   return {
-    query: async (statement) => {
-      const timer = setInterval(() => {
-        looking ??= look().finally(() => (looking = null));
-      }, pause);
-      try {
-        return (await waiting.query<Record<string, unknown>>(statement)).rows;
-      } finally {
-        clearInterval(timer);
-        await looking; // the other session is to be free for the fence
-      }
-    },
+    query: (statement) => during(async () => (await waiting.query<Record<string, unknown>>(statement)).rows),
+    during,
     blockers: () => blockers,
   };
 }

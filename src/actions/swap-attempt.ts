@@ -103,7 +103,7 @@ export async function attemptSwap(
   const names = await displayNames(fencer, migration.plan);
   let held = Infinity;
   let asked = 0;
-  const { query, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs, (found) => {
+  const { query, during, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs, (found) => {
     context.onWaiting(`cutover attempt ${attempts} of ${limits.attempts}, blocked by ${describeBlockers(found)}`);
   });
   const [deadlock] = (await store(locker, 'cutover/deadlock-timeout', [])) as unknown as { ms: number }[];
@@ -121,7 +121,10 @@ export async function attemptSwap(
   };
   let commit: { readonly xid: string; readonly receipt: CutoverReceipt } | null = null;
   try {
-    const { swap, carried, leaves } = await planNow(context, locker);
+    // To print a definition PostgreSQL takes a lock on the table, for which even that may wait behind somebody's DDL.
+    await locker.query(`set lock_timeout = ${limits.lockTimeoutMs}`);
+    const { swap, carried, leaves } = await during(() => planNow(context, locker));
+    await locker.query('set lock_timeout = 0');
     const fence = (): Promise<Lsn> => emitMessage(fencer, `fence ${migration.id}`);
     const twins = {
       client: locker,

@@ -139,7 +139,10 @@ export function buildProgram(version: string, perform: (verb: string, invocation
   );
   addSettings(cutover, { ...CUTOVER_SETTINGS, decide: PARTITION_SETTINGS.decide });
   cutover.option('--when-ready', 'wait until the phase is "ready" instead of refusing');
-  cutover.option('--dry-run', 'rehearse: locks, fence and every statement of the switch, then roll it all back; the exit codes are the same');
+  cutover.option(
+    '--dry-run',
+    'rehearse: locks, fence and every statement of the switch, then roll it all back; the exit codes are the same',
+  );
   verb(
     'abort',
     'TABLE [flags]',

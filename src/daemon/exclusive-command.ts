@@ -35,7 +35,9 @@ export class ExclusiveCommand {
   /** Calls off the command with this id, if it runs. */
   callOff(id: unknown): void {
     if (this.#running?.command.id !== String(id)) return;
-    this.#running.calledOff.abort(new MigratorError('WRONG_PHASE', `the ${this.#running.command.verb} was called off; nothing was switched`));
+    this.#running.calledOff.abort(
+      new MigratorError('WRONG_PHASE', `the ${this.#running.command.verb} was called off; nothing was switched`),
+    );
   }
 
   /** Why this one cannot be performed now; null when it can. */
@@ -43,9 +45,13 @@ export class ExclusiveCommand {
     if (this.#running === null) return null;
     const { command } = this.#running;
     const what = command.arguments.dryRun === true ? `a rehearsal of the ${command.verb}` : `a ${command.verb}`;
-    return new MigratorError('WRONG_PHASE', `${what} of ${table} is running since ${command.since}, asked for by ${command.requested_by}: no ${verb} now`, {
-      detail: waiting ?? undefined,
-      hint: `partitioner status ${table} --watch, and again when it has ended`,
-    });
+    return new MigratorError(
+      'WRONG_PHASE',
+      `${what} of ${table} is running since ${command.since}, asked for by ${command.requested_by}: no ${verb} now`,
+      {
+        detail: waiting ?? undefined,
+        hint: `partitioner status ${table} --watch, and again when it has ended`,
+      },
+    );
   }
 }

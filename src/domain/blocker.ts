@@ -48,7 +48,8 @@ export function adviseOnBlockers(blockers: readonly Blocker[]): string | null {
   if (!first) return null;
   const { pid, gid, state, autovacuum, wraparound } = first;
   if (gid !== null) return `COMMIT PREPARED '${gid.replaceAll("'", "''")}' or ROLLBACK PREPARED, once you know which`;
-  if (autovacuum) return wraparound ? `let the VACUUM of pid ${pid} end: it is needed, and pg_stat_progress_vacuum shows how far it is` : null;
+  if (autovacuum)
+    return wraparound ? `let the VACUUM of pid ${pid} end: it is needed, and pg_stat_progress_vacuum shows how far it is` : null;
   if (state?.startsWith('idle in transaction') === true)
     return `have the application end its transaction, or SELECT pg_terminate_backend(${pid})`;
   return null;

@@ -2,11 +2,10 @@ import { expect, test } from 'vitest';
 import type { Client } from '../../../src/pg/client.ts';
 import { createPlainEvents } from '../../support/attached-table.ts';
 import { setCutoverStage, WAITS } from '../../support/cutover-stage.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createDatabase } from '../../support/database.ts';
 import { holds, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { startPartitioner } from '../../support/partitioner.ts';
 import { createMigrator } from '../../support/roles.ts';
-import { DEFAULT_MAJOR, startServer } from '../../support/server.ts';
 
 /** Who is in the way, as the command line and the status tell it. */
 
@@ -23,7 +22,9 @@ test('a session that is idle in its transaction, and one that waits for it: show
   const idle = await database.client('nightly report');
   await idle.query(`begin; update app.events set v = 'held\n by   this one' where id = 7`);
   const pid = await pidOf(idle);
-  const holder = new RegExp(`pid ${String(pid)} of postgres \\(nightly report, idle in transaction, \\d+ s\\): update app\\.events set v|pid ${String(pid)} of postgres \\(nightly report, idle in transaction, \\d+ s\\): select pg_backend_pid`);
+  const holder = new RegExp(
+    `pid ${String(pid)} of postgres \\(nightly report, idle in transaction, \\d+ s\\): update app\\.events set v|pid ${String(pid)} of postgres \\(nightly report, idle in transaction, \\d+ s\\): select pg_backend_pid`,
+  );
 
   const waiting = start('cutover', 'app.events', ...PATIENT);
   await until(control, 'the cutover waits', () => holds(control, WAITS, ['ShareRowExclusiveLock']));
@@ -52,8 +53,10 @@ test('the final error names who was in the way, and what ends it; a queue is tol
   await altering;
   const alone = await run('cutover', 'app.events', '--lock-timeout', '300ms', '--attempts', '1', '--max-lock-hold', '5s');
   expect(alone).toMatchObject({ code: 5 });
-  expect(alone.stderr).toMatch(/last blocked by pid \d+ of postgres \(forgotten, idle in transaction, \d+ s\): select count/);
-  expect(alone.stderr).toMatch(/hint: have the application end its transaction, or SELECT pg_terminate_backend\(\d+\); then run the cutover again/);
+  expect(alone.stderr).toMatch(/last blocked by pid \d+ of postgres \(forgotten, idle in transaction, \d+ s\): begin; select count/);
+  expect(alone.stderr).toMatch(
+    /hint: have the application end its transaction, or SELECT pg_terminate_backend\(\d+\); then run the cutover again/,
+  );
   await idle.query('rollback');
   expect(await run('cutover', 'app.events')).toMatchObject({ code: 0 });
 });
@@ -84,13 +87,20 @@ test('an old transaction is warned of before the first attempt, which is made al
   const { control, start } = stage;
   const old = await database.client('old reader');
   await old.query('begin; select count(*) from app.events');
-  await until(control, 'its age', () => holds(control, `exists (select from pg_stat_activity where application_name = 'old reader' and xact_start < now() - interval '6 seconds')`));
+  await until(control, 'its age', () =>
+    holds(
+      control,
+      `exists (select from pg_stat_activity where application_name = 'old reader' and xact_start < now() - interval '6 seconds')`,
+    ),
+  );
   const cutover = start('cutover', 'app.events', '--lock-timeout', '60s', '--max-lock-hold', '60s');
   await until(control, 'it is at the last lock', () => holds(control, WAITS, ['AccessExclusiveLock']));
   await old.query('commit');
   const switched = await cutover.ended;
   expect(switched.code).toBe(0);
-  expect(switched.stderr).toMatch(/warning: what holds a lock on app\.events may hold the cutover up: pid \d+ of postgres \(old reader, idle in transaction/);
+  expect(switched.stderr).toMatch(
+    /warning: what holds a lock on app\.events may hold the cutover up: pid \d+ of postgres \(old reader, idle in transaction/,
+  );
 });
 
 test('what a role without pg_read_all_stats may not see is left out', async () => {
@@ -109,53 +119,4 @@ test('what a role without pg_read_all_stats may not see is left out', async () =
   await application.query('rollback');
   expect(await startPartitioner(['cutover', 'app.events'], { DATABASE_URL: migrator.url }).ended).toMatchObject({ code: 0 });
   await daemon.ended;
-});
-
-/** An autovacuum of `app.events` that takes its time. */
-async function untilVacuumed(control: Client): Promise<void> {
-  await until(control, 'an autovacuum of the table', () =>
-    holds(
-      control,
-      `exists (select from pg_locks l join pg_stat_activity a using (pid) where l.relation = 'app.events'::regclass and a.backend_type = 'autovacuum worker' and a.query like 'autovacuum: VACUUM%')`,
-    ),
-  );
-}
-
-/** A server of its own, whose autovacuum looks every second. */
-async function vacuumingDatabase(): Promise<{ database: TestDatabase; stop: () => Promise<void> }> {
-  const server = await startServer(DEFAULT_MAJOR);
-  const database = await createDatabase({ server: server.url });
-  const control = await database.client();
-  await control.query(`alter system set autovacuum_naptime = '1s'`);
-  await control.query('select pg_reload_conf()');
-  return { database, stop: server.stop };
-}
-
-test('an autovacuum yields to the cutover; one to prevent wraparound does not, and is named', async () => {
-  const { database, stop } = await vacuumingDatabase();
-  try {
-    await using stage = await setCutoverStage(database);
-    const { control, run } = stage;
-    const settings = 'autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1';
-    await control.query(`alter table app.events set (${settings}, autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)`).catch(() => undefined);
-    await control.query(`update app.events set kind = kind + 1`);
-    await untilVacuumed(control);
-    expect(await run('cutover', 'app.events', '--dry-run', '--attempts', '1', '--max-lock-hold', '5s')).toMatchObject({ code: 0 });
-
-    await control.query(`alter table app.events set (autovacuum_freeze_max_age = 100000)`);
-    await control.query(`do $$ begin for n in 1..101000 loop perform pg_current_xact_id(); commit; end loop; end $$`);
-    await untilVacuumed(control);
-    await until(control, 'one that does not yield', () =>
-      holds(control, `exists (select from pg_stat_activity where query like 'autovacuum: VACUUM app.events%(to prevent wraparound)')`),
-    );
-    const failed = await run('cutover', 'app.events', '--attempts', '2');
-    expect(failed).toMatchObject({ code: 5 });
-    const named = /pid \d+ of autovacuum \(\d+ s, to prevent wraparound: it does not yield\)/;
-    expect(failed.stderr).toMatch(new RegExp(`warning: .*${named.source}`));
-    expect(failed.stderr).toMatch(new RegExp(`last blocked by ${named.source}`));
-    expect(failed.stderr).toContain('hint: let the VACUUM of pid');
-    await database[Symbol.asyncDispose]();
-  } finally {
-    await stop();
-  }
 });

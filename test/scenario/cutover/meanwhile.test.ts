@@ -69,7 +69,9 @@ test('--when-ready waits through the copy, tells what for, leaves nothing behind
   await using stage = await setCutoverStage(database);
   const { control, run, start, daemon, id } = stage;
   // A unit that is not live again: the monitor of the daemon decides the phase by that.
-  await control.query(`update partitioner.unit set state = 'loading', step = 'index' where unit = (select min(unit) from partitioner.unit)`);
+  await control.query(
+    `update partitioner.unit set state = 'loading', step = 'index' where unit = (select min(unit) from partitioner.unit)`,
+  );
   await until(control, 'not ready', () => holds(control, `(select phase = 'backfill' from partitioner.migration)`));
   const refused = await run('cutover', 'app.events');
   expect(refused).toMatchObject({ code: 3, stdout: '' });
@@ -98,7 +100,9 @@ test('--when-ready fails when the migration fails, and when the daemon goes', as
   await using database = await createDatabase();
   await using stage = await setCutoverStage(database);
   const { control, start, daemon } = stage;
-  await control.query(`update partitioner.unit set state = 'loading', step = 'index' where unit = (select min(unit) from partitioner.unit)`);
+  await control.query(
+    `update partitioner.unit set state = 'loading', step = 'index' where unit = (select min(unit) from partitioner.unit)`,
+  );
   await until(control, 'not ready', () => holds(control, `(select phase = 'backfill' from partitioner.migration)`));
   const first = start('cutover', 'app.events', '--when-ready');
   const second = partitioner(['cutover', 'app.events', '--when-ready', '--json'], { DATABASE_URL: database.url });
