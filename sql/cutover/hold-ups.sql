@@ -1,12 +1,11 @@
--- Who holds a lock on a migration's table that a cutover may wait for in vain: prepared transactions, an autovacuum to prevent wraparound, transactions of some age.
--- $1::int: migration  $2::int: seconds from which on a transaction is old
+-- Who holds a lock on a table that a cutover may wait for in vain: prepared transactions, an autovacuum to prevent wraparound, transactions of some age.
+-- $1::text: the table, qualified and quoted  $2::int: seconds from which on a transaction is old  $3::int: a backend to leave out, the one that waits
 with held as (
   select l.pid, l.virtualtransaction, c.relfrozenxid
-  from partitioner.migration m
-  join pg_class c on c.oid = m.source_oid
-  join pg_locks l on l.locktype = 'relation' and l.relation = m.source_oid and l.granted
+  from pg_class c
+  join pg_locks l on l.locktype = 'relation' and l.relation = c.oid and l.granted
     and l.database = (select oid from pg_database where datname = current_database())
-  where m.id = $1::int
+  where c.oid = to_regclass($1::text)
 ),
 found as (
   select a.pid, null::text as gid, a.usename::text as role, coalesce(a.application_name, '') as application, a.state, a.xact_start as since,
@@ -19,7 +18,7 @@ found as (
            false
          ) as wraparound
   from pg_stat_activity a
-  where a.pid in (select h.pid from held h) and a.pid <> pg_backend_pid()
+  where a.pid in (select h.pid from held h) and a.pid <> pg_backend_pid() and a.pid <> $3::int
   union all
   select 0, p.gid, p.owner::text, '', 'prepared', p.prepared, null, false, false, false
   from pg_prepared_xacts p

@@ -55,6 +55,14 @@ select
   d.host as daemon_host,
   to_char(d.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as daemon_since,
   l.pid is not null as daemon_alive,
+  v.pass as verify_pass,
+  coalesce(v.tainted, false) as verify_tainted,
+  coalesce(v.differences, 0) as differences,
+  coalesce(v.rechecked, 0) as rechecked,
+  case when v.by_key then 1 else f.leaves end::int as verify_total,
+  r.checked as verify_checked,
+  r.rows as verify_rows,
+  to_char(r.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as verified_at,
   a.done as after_done,
   a.failed as after_failed,
   a.total as after_total,
@@ -89,6 +97,15 @@ left join lateral (
   from partitioner.after_step
   where migration = m.id
 ) a on true
+left join partitioner.verification v on v.migration = m.id
+left join lateral (
+  select count(*)::int as leaves from partitioner.leaf where migration = m.id
+) f on true
+left join lateral (
+  select count(*) filter (where checked_at is not null)::int as checked, coalesce(sum(rows), 0)::bigint as rows, max(checked_at) as at
+  from partitioner.verified
+  where migration = m.id
+) r on true
 left join lateral (
   select max(at) as began from partitioner.history where migration = m.id and event = 'prepared'
 ) b on true

@@ -48,17 +48,19 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
     context.assertProven();
-    const outcome = await withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
-      withClient(context.settings, { applicationName: 'partitioner fence' }, async (fencer) => {
-        // The twin of a materialized view takes as long as its query: whoever calls it off does not wait for that.
-        const cancel = (): void => void cancelBackend(context.settings, locker, 'partitioner cutover');
-        signal.addEventListener('abort', cancel, { once: true });
-        try {
-          return await attemptSwap(context, locker, fencer, attempt, filled);
-        } finally {
-          signal.removeEventListener('abort', cancel);
-        }
-      }),
+    const outcome = await context.quietly(() =>
+      withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
+        withClient(context.settings, { applicationName: 'partitioner fence' }, async (fencer) => {
+          // The twin of a materialized view takes as long as its query: whoever calls it off does not wait for that.
+          const cancel = (): void => void cancelBackend(context.settings, locker, 'partitioner cutover');
+          signal.addEventListener('abort', cancel, { once: true });
+          try {
+            return await attemptSwap(context, locker, fencer, attempt, filled);
+          } finally {
+            signal.removeEventListener('abort', cancel);
+          }
+        }),
+      ),
     );
     if (outcome.type !== 'switched') signal.throwIfAborted();
     onAttempt(ATTEMPT[outcome.type]);

@@ -4,7 +4,7 @@ import { store } from '../pg/control-store.ts';
 
 export interface LockWatch {
   /** Runs a statement of the watched session that may wait for a lock. */
-  readonly query: (statement: string) => Promise<Record<string, unknown>[]>;
+  readonly query: (statement: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
   /** The same for work of several statements. */
   readonly during: <T>(work: () => Promise<T>) => Promise<T>;
   /** For whom it waited last; empty when nobody was seen. */
@@ -47,7 +47,7 @@ export function watchLocks(
     }
   };
   return {
-    query: (statement) => during(async () => (await waiting.query<Record<string, unknown>>(statement)).rows),
+    query: (statement, values) => during(async () => (await waiting.query<Record<string, unknown>>(statement, values && [...values])).rows),
     during,
     blockers: () => blockers,
   };
@@ -56,7 +56,13 @@ export function watchLocks(
 /** A transaction of this age holds a lock that no attempt of usual length outwaits. */
 const OLD_SECONDS = 5;
 
-/** Who holds a lock on the migration's table that is not about to be released, before a cutover is tried. */
-export async function findHoldUps(client: Client, migrationId: number): Promise<readonly Blocker[]> {
-  return (await store(client, 'cutover/hold-ups', [migrationId, OLD_SECONDS])) as unknown as Blocker[];
+/** Who holds a lock on the table that is not about to be released, before a cutover is tried. `table` is qualified and quoted. */
+export async function findHoldUps(client: Client, table: string): Promise<readonly Blocker[]> {
+  return (await store(client, 'cutover/hold-ups', [table, OLD_SECONDS, 0])) as unknown as Blocker[];
+}
+
+/** Who holds any lock on the table, but the session that asks for one. */
+export async function findHolders(client: Client, table: string, waiting: Client): Promise<readonly Blocker[]> {
+  const pid = (waiting as Client & { processID?: number }).processID ?? 0;
+  return (await store(client, 'cutover/hold-ups', [table, 0, pid])) as unknown as Blocker[];
 }

@@ -2,7 +2,7 @@ import { describeBlockers, type Blocker } from '../domain/blocker.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
-import { MigratorError } from '../errors.ts';
+import { invariant, MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { sqlState, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
@@ -15,7 +15,8 @@ import { planSwap, type Swap } from '../plan/swap.ts';
 import { fetchAttachments } from '../pg/attachments.ts';
 import { planCarried, type CarriedNow } from './plan-carried.ts';
 import { watchLocks } from './lock-watch.ts';
-import { isCommitted, lockAgainstMaintenance } from './swap-session.ts';
+import { isCommitted, lockAgainstMaintenance, lockWithoutQueueing, NotToBeHad } from './swap-session.ts';
+import { prepareProof, proveUnderLock, type Verification } from './verify-changes.ts';
 import { fillTwins, type FilledTwins } from './twins.ts';
 
 /** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
@@ -60,6 +61,11 @@ export interface CutoverContext {
   readonly dryRun: boolean;
   /** Resolves when the applied position is at or past the LSN. */
   readonly passed: (lsn: Lsn) => Promise<void>;
+  readonly verification: Verification;
+  /** Runs while the verification compares nothing: its sessions would be in the way. */
+  readonly quietly: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Compares keys that changed, until few are left for the proof under the lock. */
+  readonly catchUp: () => Promise<void>;
   /** Throws when the applier's state forbids the switch: units not live, repair keys, anomalies. */
   readonly assertProven: () => void;
   readonly onAttempt: (outcome: LockOutcome) => void;
@@ -111,13 +117,13 @@ export async function attemptSwap(
    * What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. A statement
    * of the application that waits for us looks for a deadlock after deadlock_timeout, and would be the one that is given up: we give up before.
    */
-  const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
+  const limited = async (statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]> => {
     const since = now() - held;
     const left = Math.ceil(limits.maxLockHoldMs - since);
     if (left <= 0) throw new HoldLimit();
     const wait = Math.ceil(Math.max(SHORTEST_LOCK_WAIT_MS, Math.min(limits.lockTimeoutMs, deadlock!.ms * 0.9 - (now() - asked))));
     await locker.query(`set local statement_timeout = ${left}; set local lock_timeout = ${wait}`);
-    return query(statement);
+    return query(statement, values);
   };
   let commit: { readonly xid: string; readonly receipt: CutoverReceipt } | null = null;
   try {
@@ -136,6 +142,8 @@ export async function attemptSwap(
       caughtUp: async () => context.passed(await fence()),
     };
     await fillTwins(twins, carried.materializedViews, filled);
+    await prepareProof(locker, context.verification);
+    await context.catchUp();
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     // A routine is made anew as it was, like in pg_dump: its text may name things by a search path that is not ours.
@@ -144,7 +152,14 @@ export async function attemptSwap(
     await locker.query(`set local idle_in_transaction_session_timeout = ${limits.maxLockHoldMs + IDLE_MARGIN_MS}`);
     await lockAgainstMaintenance(query, migration.source, { lockTimeoutMs: limits.lockTimeoutMs, deadlockTimeoutMs: deadlock!.ms });
     asked = now();
-    for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
+    // Every other attempt takes the last lock first: readers wait for the fence too then, but it comes to its turn however many they are.
+    const atOnce = attempts % 2 === 0;
+    const last = lockTable(migration.source, 'access exclusive', 'readers wait');
+    const early = atOnce
+      ? [...swap.next, ...swap.first, last]
+      : [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')];
+    let readsAsked = now();
+    for (const step of early) {
       await (held === Infinity ? query(step.sql) : limited(step.sql));
       held = Math.min(held, now()); // from the first one on, somebody may wait for us
     }
@@ -154,9 +169,13 @@ export async function attemptSwap(
     const fenceLsn = await fence();
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
+    const rowsCompared = await prove(context, limited);
     context.signal.throwIfAborted();
-    const upgradeAsked = now();
-    for (const step of [...swap.next, lockTable(migration.source, 'access exclusive', 'readers wait')]) await limited(step.sql);
+    if (!atOnce) {
+      readsAsked = now();
+      const upgrade = { locker, asking: fencer, now, limited, until: Math.min(held + limits.maxLockHoldMs, now() + limits.lockTimeoutMs) };
+      for (const step of [...swap.next, last]) await lockWithoutQueueing(upgrade, step.sql);
+    }
     await assertAsPlanned(context, locker, carried.text, leaves);
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
@@ -169,9 +188,9 @@ export async function attemptSwap(
       attempts,
       lockWaitMs: Math.round(stopped - asked),
       lockHeldMs: Math.round(beforeCommit - held),
-      readsBlockedMs: Math.round(beforeCommit - upgradeAsked),
+      readsBlockedMs: Math.round(beforeCommit - readsAsked),
       fenceLsn: formatLsn(fenceLsn),
-      rowsCompared: 0,
+      rowsCompared,
       differences: 0,
       sequences,
       objects: swap.objects,
@@ -194,9 +213,28 @@ export async function attemptSwap(
     const type =
       error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
     await locker.query('rollback').catch(() => undefined);
+    if (error instanceof NotToBeHad) return { type: 'lock_timeout', blockers: error.blockers };
     if (!type) throw error;
     return { type, blockers: type === 'lock_timeout' ? blockers() : [] };
   }
+}
+
+/** Compares what changed since it was compared last; throws DIFFERENCE, and the attempt is undone. Resolves with the number of keys. */
+async function prove(
+  { verification, migration }: CutoverContext,
+  limited: (statement: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>,
+): Promise<number> {
+  const { rowsCompared, differing, rest } = await proveUnderLock(verification, limited);
+  const table = quoteName(migration.source);
+  if (differing.length > 0) {
+    throw new MigratorError('DIFFERENCE', `source and target of ${table} differ under the lock`, {
+      detail: `of ${rowsCompared} keys these differ, or more: ${differing.map((key) => `(${key.join(', ')})`).join(', ')}; nothing was switched`,
+      hint: `partitioner verify ${migration.source.schema}.${migration.source.name}`,
+    });
+  }
+  const { touched, fenced, repair } = rest;
+  invariant(touched + fenced + repair === 0, `${touched} touched, ${fenced} fenced and ${repair} repair keys are left under the lock`);
+  return rowsCompared;
 }
 
 /**

@@ -73,7 +73,7 @@ async function refuseWhileRunning(client: Client, { id, source }: FoundMigration
 
 /** Sends the command, shows whom it waits for, and returns the receipt. Ctrl-C calls it off. */
 async function switchOver(client: Client, migration: FoundMigration, commandArguments: CutoverArguments): Promise<CutoverReceipt> {
-  const heldUp = await findHoldUps(client, migration.id);
+  const heldUp = await findHoldUps(client, migration.source);
   if (heldUp.length > 0) tell(`warning: what holds a lock on ${migration.source} may hold the cutover up: ${describeBlockers(heldUp)}`);
   const stop = onStopSignal();
   const progress = createProgressLine(process.stderr);

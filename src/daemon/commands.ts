@@ -15,12 +15,14 @@ import type { PlanOptions } from '../plan/options.ts';
 import type { Applier } from './applier.ts';
 import { ExclusiveCommand, isExclusive, type Command } from './exclusive-command.ts';
 import type { SharedState } from './shared-state.ts';
+import type { Verifier } from './verifier.ts';
 
 export interface CommandOptions {
   readonly settings: ConnectionSettings;
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly applier: Applier;
+  readonly verifier: Verifier;
   readonly state: SharedState;
   readonly metrics: Metrics;
   /** Takes the commands; it listens. */
@@ -119,6 +121,8 @@ async function finish(options: CommandOptions, command: Command, use: () => Prom
 
 interface Result {
   readonly receipt?: CutoverReceipt;
+  readonly pass?: number;
+  readonly repaired?: number;
 }
 
 async function run(options: CommandOptions, command: Command): Promise<Result> {
@@ -131,6 +135,10 @@ async function run(options: CommandOptions, command: Command): Promise<Result> {
       state.paused$.next(paused);
       return {};
     }
+    case 'verify':
+      return command.arguments.repair === true
+        ? { repaired: await options.verifier.repair(), pass: await options.verifier.restart() }
+        : { pass: await options.verifier.restart() };
     case 'cutover':
       return { receipt: await runCutover(options, command.arguments) };
     default:
@@ -139,7 +147,7 @@ async function run(options: CommandOptions, command: Command): Promise<Result> {
 }
 
 async function runCutover(options: CommandOptions, limits: Record<string, unknown>): Promise<CutoverReceipt> {
-  const { settings, migration, table, applier, state, metrics } = options;
+  const { settings, migration, table, applier, verifier, state, metrics } = options;
   const dryRun = limits.dryRun === true;
   assertReady(options);
   // At once, not with the monitor's next look: whoever asks for something else now is to see it. A rehearsal leaves the phase alone.
@@ -157,6 +165,9 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
       },
       dryRun,
       passed: options.passed,
+      verification: { migrationId: migration.id, plan: migration.plan, sql: applier.session.verify },
+      quietly: (run) => verifier.hold(run),
+      catchUp: () => verifier.catchUp(),
       assertProven: () => {
         assertReady(options);
       },
@@ -197,7 +208,7 @@ function withLateDecisions(options: PlanOptions, late: unknown): PlanOptions {
 }
 
 /** What must hold for the switch, apart from the lag: the fence proves that. */
-function assertReady({ applier: { session }, migration }: CommandOptions): void {
+function assertReady({ applier: { session }, migration, verifier }: CommandOptions): void {
   const name = `${migration.source.schema}.${migration.source.name}`;
   const waiting = [...session.units.values()].filter((state) => state !== 'live').length;
   if (waiting > 0) {
@@ -215,4 +226,17 @@ function assertReady({ applier: { session }, migration }: CommandOptions): void 
     throw new MigratorError('LAG_TOO_HIGH', `${session.repair.size} keys of ${name} are still to be repaired`, {
       hint: 'try again in a moment',
     });
+  const { checked, total, tainted, differences } = verifier.state;
+  if (differences > 0 || tainted) {
+    throw new MigratorError(
+      'DIFFERENCE',
+      differences > 0 ? `${differences} keys of ${name} differ` : `differences of ${name} were found, and no full pass has begun since`,
+      { detail: 'nothing was switched', hint: `partitioner verify ${name} --repair` },
+    );
+  }
+  if (checked < total) {
+    throw new MigratorError('WRONG_PHASE', `${checked} of ${total} parts of ${name} are compared`, {
+      hint: `partitioner status ${name} --watch, until the phase is ready`,
+    });
+  }
 }

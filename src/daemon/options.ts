@@ -10,6 +10,8 @@ export interface DaemonOptions {
   readonly plan: PlanOptions;
   /** Copy streams at a time, and as many index builders. */
   readonly jobs: number;
+  /** Ceiling of the verification, for each side; without it as fast as it goes. */
+  readonly verifyBytesPerSecond?: number;
   readonly http: { readonly host: string; readonly port: number } | null;
   readonly signal: AbortSignal;
   readonly log: Logger;

@@ -39,6 +39,7 @@ import type { DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
+import { Verifier } from './verifier.ts';
 
 /**
  * Credit of the stream: what may be received and not yet applied. A batch holds about a third of the bytes, so that the next one is
@@ -110,11 +111,30 @@ export async function runMigration(options: RunOptions): Promise<void> {
       closing.push(() => running.catch(() => undefined));
       return from(running);
     });
+    const verifier = new Verifier({
+      settings,
+      migrationId: migration.id,
+      plan: migration.plan,
+      sql: session.verify,
+      applier: following,
+      jobs: options.jobs,
+      bytesPerSecond: options.verifyBytesPerSecond ?? null,
+      rowBytes: rowBytesOf(migration.plan),
+      unpaused: (until) => untilUnpaused(state, until),
+      signal: stop,
+      log,
+    });
+    const verified$ = defer(() => {
+      const running = verifier.run();
+      closing.push(() => running.catch(() => undefined));
+      return from(running);
+    });
     const command$ = commands$({
       settings,
       migration,
       table,
       applier: following,
+      verifier,
       state,
       metrics,
       listener,
@@ -130,7 +150,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
       take(1),
       tap((ended) => (end = ended)),
     );
-    const monitored$ = monitor$({ desk, migration, applier: following, state, metrics, ...READY, beat: options.beat, log }).pipe(
+    const monitored$ = monitor$({ desk, migration, applier: following, verifier, state, metrics, ...READY, beat: options.beat, log }).pipe(
       tap((status) => options.onProgress?.(statusLine(status))),
     );
     const over$ = new Subject<void>();
@@ -145,6 +165,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
         applied$,
         merge(
           backfill$.pipe(ignoreElements()),
+          verified$.pipe(ignoreElements()),
           command$.pipe(
             tap(() => {
               over$.next();
@@ -262,4 +283,11 @@ async function open(closing: (() => Promise<unknown>)[], make: () => Promise<Cli
   const client = await make();
   closing.push(() => close(client));
   return client;
+}
+
+/** What a row takes, about; at least what a row takes at all. */
+function rowBytesOf({ units }: MigrationPlan): number {
+  const rows = units.reduce((sum, unit) => sum + unit.rowsEstimated, 0);
+  const bytes = units.reduce((sum, unit) => sum + unit.bytesEstimated, 0);
+  return rows === 0 ? 200 : Math.max(40, bytes / rows);
 }

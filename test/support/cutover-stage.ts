@@ -12,10 +12,10 @@ export interface CutoverStage extends AsyncDisposable {
   readonly id: number;
   readonly daemon: TestDaemon;
   /** The command by itself, as the command line sends it. */
-  cutover(limits?: object): Promise<CommandOutcome | null>;
+  readonly cutover: (limits?: object) => Promise<CommandOutcome | null>;
   /** `partitioner …args` to its end. */
-  run(...args: string[]): Promise<Run>;
-  start(...args: string[]): Running;
+  readonly run: (...args: string[]) => Promise<Run>;
+  readonly start: (...args: string[]) => Running;
 }
 
 export async function setCutoverStage(
@@ -46,6 +46,10 @@ export async function setCutoverStage(
   }
 }
 
-/** Whether a session of the cutover waits for a lock in this mode (`AccessExclusiveLock`) on the table. */
-export const WAITS = `exists (select from pg_locks l join pg_stat_activity a using (pid) where a.application_name = 'partitioner cutover' and a.datname = current_database()
-  and not l.granted and l.relation = 'app.events'::regclass and l.mode = $1)`;
+const lock = (granted: boolean): string =>
+  `exists (select from pg_locks l join pg_stat_activity a using (pid) where a.application_name = 'partitioner cutover' and a.datname = current_database()
+     and l.granted = ${String(granted)} and l.relation = 'app.events'::regclass and l.mode = $1)`;
+
+/** Whether a session of the cutover waits for a lock in this mode (`AccessExclusiveLock`) on the table, or has it. */
+export const WAITS = lock(false);
+export const HAS = lock(true);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Client } from '../../../src/pg/client.ts';
 import { createPlainEvents } from '../../support/attached-table.ts';
-import { setCutoverStage, WAITS } from '../../support/cutover-stage.ts';
+import { HAS, setCutoverStage, WAITS } from '../../support/cutover-stage.ts';
 import { createDatabase } from '../../support/database.ts';
 import { holds, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { startPartitioner } from '../../support/partitioner.ts';
@@ -94,7 +94,7 @@ test('an old transaction is warned of before the first attempt, which is made al
     ),
   );
   const cutover = start('cutover', 'app.events', '--lock-timeout', '60s', '--max-lock-hold', '60s');
-  await until(control, 'it is at the last lock', () => holds(control, WAITS, ['AccessExclusiveLock']));
+  await until(control, 'it is at the last lock', () => holds(control, HAS, ['ShareRowExclusiveLock']));
   await old.query('commit');
   const switched = await cutover.ended;
   expect(switched.code).toBe(0);
