@@ -15,7 +15,7 @@ import { planSwap, type Swap } from '../plan/swap.ts';
 import { fetchAttachments } from '../pg/attachments.ts';
 import { planCarried, type CarriedNow } from './plan-carried.ts';
 import { watchLocks } from './lock-watch.ts';
-import { isCommitted, lockAgainstMaintenance, lockWithoutQueueing, NotToBeHad } from './swap-session.ts';
+import { isCommitted, lockAgainstMaintenance, lockOrder, lockWithoutQueueing, NotToBeHad } from './swap-session.ts';
 import { prepareProof, proveUnderLock, type Verification } from './verify-changes.ts';
 import { fillTwins, type FilledTwins } from './twins.ts';
 
@@ -155,9 +155,7 @@ export async function attemptSwap(
     // Every other attempt takes the last lock first: readers wait for the fence too then, but it comes to its turn however many they are.
     const atOnce = attempts % 2 === 0;
     const last = lockTable(migration.source, 'access exclusive', 'readers wait');
-    const early = atOnce
-      ? [...swap.next, ...swap.first, last]
-      : [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')];
+    const early = atOnce ? lockOrder(swap, last) : [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')];
     let readsAsked = now();
     for (const step of early) {
       await (held === Infinity ? query(step.sql) : limited(step.sql));

@@ -4,6 +4,8 @@ import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { sqlState, withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { store } from '../pg/control-store.ts';
+import type { DdlStep } from '../plan/migration-plan.ts';
+import type { Swap } from '../plan/swap.ts';
 import { findHolders } from './lock-watch.ts';
 
 /** An autovacuum that is waited for ends some moments after the waiter has looked for a deadlock. */
@@ -73,6 +75,22 @@ export async function lockWithoutQueueing({ locker, asking, now, limited, until 
     if (now() >= until) throw new NotToBeHad(await findHolders(asking, table, locker));
     await sleep(TRY_MS);
   }
+}
+
+/**
+ * The locks of an attempt that stops readers and writers at once, in the order in which statements of the application take theirs: what leads to the table,
+ * the table, what its foreign keys lead to. The lock on the latter that stops its writers alone is not needed beside the stronger one.
+ */
+export function lockOrder({ first, next }: Pick<Swap, 'first' | 'next'>, last: DdlStep): DdlStep[] {
+  const weaker = ({ sql }: DdlStep): string => sql.replace(TABLE_LOCK, 'lock table only $1 in share row exclusive mode');
+  const isReferenced = (step: DdlStep): boolean => TABLE_LOCK.test(step.sql) && first.some(({ sql }) => sql === weaker(step));
+  const replaced = new Set(next.filter(isReferenced).map(weaker));
+  return [
+    ...first.filter(({ sql }) => !replaced.has(sql)),
+    ...next.filter((step) => !isReferenced(step)),
+    last,
+    ...next.filter(isReferenced),
+  ];
 }
 
 const ASK_MS = 50;
