@@ -16,7 +16,12 @@ await withServer(async (server) => {
     baseline: await server.session('soak_truth'),
     start: (args) => {
       const child = runCommandLine(server.url('soak'), args);
-      return { ended: child.exited.then((code) => ({ code, stdout: child.stdout(), stderr: child.stderr() })), kill: child.kill };
+      return {
+        ended: child.exited.then((code) => ({ code, stdout: child.stdout(), stderr: child.stderr() })),
+        kill: () => {
+          child.kill();
+        },
+      };
     },
     onRound: (done) => {
       note(JSON.stringify(done));

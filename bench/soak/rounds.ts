@@ -104,12 +104,10 @@ async function partition({ client, start }: SoakOptions, onReady: () => void): P
     '--log-level',
     'warn',
   ]);
-  let ended: Ended | null = null;
-  void daemon.ended.then((end) => (ended = end));
   try {
     while (!(await isReady(client))) {
-      if (ended) throw new Error(`the daemon ended: ${JSON.stringify(ended)}`);
-      await sleep(50);
+      const ended = await Promise.race([daemon.ended, sleep(50)]);
+      if (ended !== undefined) throw new Error(`the daemon ended: ${JSON.stringify(ended)}`);
     }
     onReady();
     const switched = await run('cutover', DEMO_TABLE, '--json', '--when-ready');

@@ -196,14 +196,15 @@ export async function attemptSwap(
       committedAt: context.dryRun ? null : new Date().toISOString(),
       ...(context.dryRun ? { dryRun: true } : {}),
     };
-    const [switched] = await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
+    await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
     await store(locker, 'store/add-history', [migration.id, 'switched', JSON.stringify(receipt)]);
     await store(locker, 'cutover/insert-after-steps', [migration.id, JSON.stringify(swap.after)]);
     if (context.dryRun) {
       await limited('rollback');
       return { type: 'switched', receipt };
     }
-    commit = { xid: switched!.xid as string, receipt };
+    const [own] = await store(locker, 'cutover/transaction', []);
+    commit = { xid: own!.xid as string, receipt };
     await limited('commit');
     return { type: 'switched', receipt };
   } catch (error) {

@@ -12,11 +12,11 @@ export type Cut = 'before' | 'after' | 'terminated';
 export interface CuttingProxy extends AsyncDisposable {
   readonly settings: ConnectionSettings;
   /** From now on: cut the first session of this name that comes to this statement. */
-  cutAt(applicationName: string, statement: string | null, how: Cut): void;
+  readonly cutAt: (applicationName: string, statement: string | null, how: Cut) => void;
   /** Whether it was cut since. */
-  isCut(): boolean;
+  readonly isCut: () => boolean;
   /** The statements of the sessions of that name since. */
-  seen(): readonly string[];
+  readonly seen: () => readonly string[];
 }
 
 const SSL_REQUEST = 80877103;

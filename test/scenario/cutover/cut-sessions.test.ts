@@ -37,7 +37,7 @@ test.each<Cut>(['before', 'after', 'terminated'])('the session of the cutover cu
     let count = 0;
     for (; !stopped; count++) {
       await application.query(`insert into app.events (at, v) values (now(), 'writer')`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, 30));
     }
     return count;
   })();
