@@ -15,15 +15,19 @@ export function renderReceipt(receipt: unknown): string {
     sequences,
     objects,
     committedAt,
+    dryRun,
   } = receipt as CutoverReceipt;
   return [
-    `${source} is partitioned since ${committedAt}.`,
-    `  the old table is ${retired}`,
+    ...(dryRun
+      ? [`Rehearsed: everything was done and rolled back, ${source} is as it was.`, `  the old table would be ${retired}`]
+      : [`${source} is partitioned since ${String(committedAt)}.`, `  the old table is ${retired}`]),
     `  attempt ${attempts}: waited ${ms(lockWaitMs)} for the lock, held it ${ms(lockHeldMs)}, reads blocked for ${ms(readsBlockedMs)}`,
     `  fence ${fenceLsn}, ${rowsCompared} rows compared, ${differences} differences`,
     ...sequences.map(({ name, lastValue }) => `  sequence ${name} goes on after ${String(lastValue)}`),
     ...objects.map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),
-    `Next: partitioner finish ${source} removes what the migration leaves behind; --drop-retired drops the old table too.`,
+    dryRun
+      ? `Next: partitioner cutover ${source}`
+      : `Next: partitioner finish ${source} removes what the migration leaves behind; --drop-retired drops the old table too.`,
   ].join('\n');
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { concatMap, defer, exhaustMap, filter, fromEvent, merge, of, timer, type Observable } from 'rxjs';
+import { concatMap, defer, exhaustMap, filter, fromEvent, merge, Subject, timer, type Observable } from 'rxjs';
 import { cutover } from '../actions/cutover.ts';
 import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 import type { SourceTable } from '../domain/table.ts';
@@ -13,6 +13,7 @@ import type { Decisions } from '../plan/decisions.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import type { Applier } from './applier.ts';
+import { ExclusiveCommand, isExclusive, type Command } from './exclusive-command.ts';
 import type { SharedState } from './shared-state.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -31,12 +32,8 @@ export interface CommandOptions {
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly now: () => number;
-}
-
-interface Command {
-  readonly id: string;
-  readonly verb: string;
-  readonly arguments: Record<string, unknown>;
+  /** What goes on beside the stream of commands: to be ended before the sessions are. */
+  readonly onBackground: (running: Promise<unknown>) => void;
 }
 
 /** How a command ends the daemon's work, when it does. */
@@ -44,29 +41,75 @@ export type CommandEnd = { readonly end: 'switched' } | { readonly end: 'abort' 
 
 const POLL_MS = 1_000;
 
-/** Performs the commands of the command table one after the other, woken by NOTIFY; emits what ends the daemon. */
+/**
+ * Performs the commands of the command table, woken by NOTIFY, one after the other; but while one runs that is exclusive (a cutover), the others
+ * are refused at once. Emits what ends the daemon.
+ */
 export function commands$(options: CommandOptions): Observable<CommandEnd> {
   const { listener, migration } = options;
   const rung$ = fromEvent(listener, 'notification');
-  return defer(() => listener.query('listen partitioner_command')).pipe(
+  const exclusive = new ExclusiveCommand();
+  const background$ = new Subject<CommandEnd | null>();
+  const taken$ = defer(async () => {
+    await store(listener, 'store/settle-commands', [migration.id, JSON.stringify({ ok: false, error: LOST })]);
+    await listener.query('listen partitioner_command');
+  }).pipe(
     concatMap(() => merge(rung$, timer(0, POLL_MS))),
     exhaustMap(async () => {
-      const [row] = await store(listener, 'store/take-command', [migration.id]);
-      return row ? perform(options, row as unknown as Command) : null;
+      for (;;) {
+        const [row] = await store(listener, 'store/take-command', [migration.id]);
+        if (!row) return null;
+        const end = await accept(row as unknown as Command);
+        if (end) return end;
+      }
     }),
-    filter((end) => end !== null),
-    concatMap((end) => of(end)),
   );
+  return merge(taken$, background$).pipe(filter((end) => end !== null));
+
+  async function accept(command: Command): Promise<CommandEnd | null> {
+    if (command.verb === 'call off') {
+      exclusive.callOff(command.arguments.command);
+      await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: true })]);
+      return null;
+    }
+    const refusal = exclusive.refusal(command, `${migration.source.schema}.${migration.source.name}`, options.state.waiting$.value);
+    if (refusal) return finish(options, command, () => Promise.reject(refusal));
+    if (!isExclusive(command)) return perform(options, command);
+    const running = exclusive.run(command, (calledOff) =>
+      perform({ ...options, signal: AbortSignal.any([options.signal, calledOff]) }, command),
+    );
+    options.onBackground(running);
+    running.then(
+      (end) => {
+        background$.next(end);
+      },
+      (error: unknown) => {
+        background$.error(error);
+      },
+    );
+    return null;
+  }
 }
 
+/** For whoever waits for a command of a daemon that died over it. */
+const LOST = new MigratorError('NO_DAEMON', 'the daemon ended while it performed the command', {
+  detail: 'The command had begun: what it did or did not do is in the status.',
+  hint: 'partitioner status',
+});
+
 async function perform(options: CommandOptions, command: Command): Promise<CommandEnd | null> {
-  const { listener, migration, log } = options;
-  log.info({ command: command.verb, id: command.id }, 'command');
+  options.log.info({ command: command.verb, id: command.id }, 'command');
   if (command.verb === 'abort') return { end: 'abort' }; // its outcome is that the control schema is gone
+  return finish(options, command, () => run(options, command));
+}
+
+/** Answers the command with what `use` comes to. */
+async function finish(options: CommandOptions, command: Command, use: () => Promise<Result>): Promise<CommandEnd | null> {
+  const { listener, migration, log } = options;
   try {
-    const result = await run(options, command);
+    const result = await use();
     await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: true, ...result })]);
-    return result.receipt ? { end: 'switched' } : null;
+    return result.receipt && result.receipt.dryRun !== true ? { end: 'switched' } : null;
   } catch (error) {
     const failure = toMigratorError(error, command.verb);
     log.warn({ command: command.verb, code: failure.code, err: failure.message, detail: failure.detail }, 'command failed');
@@ -76,7 +119,13 @@ async function perform(options: CommandOptions, command: Command): Promise<Comma
   }
 }
 
-async function run(options: CommandOptions, command: Command): Promise<{ receipt?: CutoverReceipt; pass?: number; repaired?: number }> {
+interface Result {
+  readonly receipt?: CutoverReceipt;
+  readonly pass?: number;
+  readonly repaired?: number;
+}
+
+async function run(options: CommandOptions, command: Command): Promise<Result> {
   const { listener, migration, state } = options;
   switch (command.verb) {
     case 'pause':
@@ -99,10 +148,13 @@ async function run(options: CommandOptions, command: Command): Promise<{ receipt
 
 async function runCutover(options: CommandOptions, limits: Record<string, unknown>): Promise<CutoverReceipt> {
   const { settings, migration, table, applier, verifier, state, metrics } = options;
+  const dryRun = limits.dryRun === true;
   assertReady(options);
-  state.cutting$.next(true);
+  // At once, not with the monitor's next look: whoever asks for something else now is to see it. A rehearsal leaves the phase alone.
+  state.cutting$.next(!dryRun);
+  if (!dryRun) await store(options.listener, 'store/set-phase', [migration.id, 'cutover', null]);
   try {
-    return await cutover({
+    const receipt = await cutover({
       settings,
       migration: { ...migration, options: withLateDecisions(migration.options, limits.decisions) },
       table,
@@ -111,6 +163,7 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
         maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000),
         attempts: Number(limits.attempts ?? 60),
       },
+      dryRun,
       passed: options.passed,
       verification: { migrationId: migration.id, plan: migration.plan, sql: applier.session.verify },
       quietly: (run) => verifier.hold(run),
@@ -125,8 +178,11 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
       signal: options.signal,
       now: options.now,
     });
+    if (dryRun) await addHistory(options.listener, migration.id, 'rehearsed', receipt);
+    return receipt;
   } finally {
     state.cutting$.next(false);
+    options.onWaiting(null);
     options.log.info({ migration: migration.id, applied: applier.session.position.lsn.toString(16) }, 'cutover ended');
   }
 }
