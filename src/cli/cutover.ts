@@ -106,6 +106,16 @@ async function switchOver(client: Client, migration: FoundMigration, commandArgu
 async function refuseUnready(client: Client, migration: FoundMigration): Promise<never> {
   const [status] = await fetchStatus(client, migration.source);
   if (status && !status.daemon) throw noDaemon(migration);
+  if (status && (status.anomalies > 0 || status.verified.differences > 0 || status.verified.tainted)) {
+    throw new MigratorError(
+      'DIFFERENCE',
+      `differences of ${migration.source} were found: the cutover is refused until a full pass finds none`,
+      {
+        detail: statusLine(status),
+        hint: `partitioner verify ${migration.source}`,
+      },
+    );
+  }
   throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} is in phase "${migration.phase}", cutover needs "ready"`, {
     detail: status ? statusLine(status) : undefined,
     hint: `partitioner cutover ${migration.source} --when-ready`,

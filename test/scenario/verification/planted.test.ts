@@ -83,7 +83,7 @@ describe.each([
     const status = await partitioner(['status', 'app.events'], { DATABASE_URL: database.url });
     expect(status.stdout).toContain('8 DIFFERENCES');
     const refused = await partitioner(['cutover', 'app.events', '--json'], { DATABASE_URL: database.url });
-    expect([refused.code, (JSON.parse(refused.stdout) as { error: { code: string } }).error.code]).toEqual([3, 'WRONG_PHASE']);
+    expect([refused.code, (JSON.parse(refused.stdout) as { error: { code: string } }).error.code]).toEqual([6, 'DIFFERENCE']);
 
     const second = await partitioner([...args, '--repair'], { DATABASE_URL: database.url });
     expect(second.code, second.stdout + second.stderr).toBe(0);
