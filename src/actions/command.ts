@@ -8,15 +8,17 @@ import { loadSql } from '../sql/load.ts';
 /** Class of the advisory lock `(class, migration id)` that a migration's daemon holds. */
 export const DAEMON_LOCK_CLASS = 1_886_545_776;
 
-export type CommandVerb = 'pause' | 'resume' | 'cutover' | 'abort';
+export type CommandVerb = 'pause' | 'resume' | 'cutover' | 'rollback' | 'finish' | 'abort';
 
-/** Arguments of `cutover` in its command row. */
+/** Arguments of `cutover` and `rollback` in their command rows. */
 export interface CutoverArguments {
   readonly lockTimeoutMs: number;
   readonly maxLockHoldMs: number;
   readonly attempts: number;
   /** On what came after the start; keys and choices as in PlanOptions. */
   readonly decisions?: Readonly<Record<string, string>>;
+  /** Of a cutover: whether the retired table is kept exact, so that `rollback` may come. */
+  readonly wayBack?: boolean;
 }
 
 export type CommandOutcome =

@@ -1,9 +1,10 @@
-import { quoteIdent, quoteName } from '../domain/identifier.ts';
+import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';
 import { refusalFunction } from '../plan/refuse-retired.ts';
 import { fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
-import { dropSlot } from './drop-slot.ts';
+import { listWaysBack } from '../pg/way-back-store.ts';
+import { dropWaysBack, stopStream } from './way-back.ts';
 
 export interface TraceLog {
   info(fields: object, message: string): void;
@@ -11,12 +12,13 @@ export interface TraceLog {
 
 /** The stream ends: slot and publication gone. */
 export async function stopFollowing(client: Client, migration: Migration): Promise<void> {
-  await dropSlot(client, migration.slotName);
-  if (migration.publicationName !== '') await client.query(`drop publication if exists ${quoteIdent(migration.publicationName)}`);
+  await stopStream(client, migration);
+  for (const wayBack of await listWaysBack(client, migration.id)) await stopStream(client, wayBack);
 }
 
 /** Removes the migration's bookkeeping, and with the last one the control schema. */
 export async function forgetMigration(client: Client, migrationId: number): Promise<void> {
+  await dropWaysBack(client, migrationId);
   for (const kind of ['touched', 'fence', 'repair'])
     await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migrationId}` })}`);
   await client.query(`drop function if exists ${quoteName(refusalFunction(migrationId))} cascade`); // with its trigger, where the retired table is kept
@@ -32,9 +34,10 @@ export async function requireMigration(client: Client, migrationId: number): Pro
   return migration;
 }
 
-/** After the cutover the stream is not needed: the daemon removes it and the key tables at once, so that the slot retains no WAL. */
-export async function settleSwitched(client: Client, migration: Migration): Promise<void> {
-  await stopFollowing(client, migration);
+/** After the cutover the stream is not needed: the daemon removes it at once, so that the slot retains no WAL, and the key tables with it. */
+export async function settleSwitched(client: Client, migration: Migration, { keepsKeys }: { readonly keepsKeys: boolean }): Promise<void> {
+  await stopStream(client, migration);
+  if (keepsKeys) return; // the stream may begin anew
   for (const kind of ['touched', 'fence', 'repair'])
     await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migration.id}` })}`);
   await store(client, 'store/add-history', [migration.id, 'stream ended', '{}']);

@@ -24,11 +24,12 @@ export const cutover: Verb = async (invocation) => {
     const whenReady = invocation.own['whenReady'] === true;
     // The phase of an attempt that has just failed, or of one that another session has asked for: how it ends is seen in a moment.
     const isUnderWay = migration.phase === 'cutover';
-    if (!isUnderWay && (!whenReady || migration.phase !== 'prepared')) requirePhase('cutover', migration);
+    if (!isUnderWay && (!whenReady || !['prepared', 'rolled_back'].includes(migration.phase))) requirePhase('cutover', migration);
     if (whenReady || isUnderWay) await waitUntilReady(client, migration);
     else if (migration.phase !== 'ready') await refuseUnready(client, migration);
     // As long as the daemon lives: filling the twin of a materialized view takes as long as its query.
-    const outcome = await sendCommand(client, migration.id, 'cutover', limits, { waitMs: Infinity });
+    const wayBack = invocation.own['wayBack'] !== false;
+    const outcome = await sendCommand(client, migration.id, 'cutover', { ...limits, wayBack }, { waitMs: Infinity });
     if (!outcome) throw noDaemon(migration);
     if (!outcome.ok) throw outcomeError(outcome);
     if (invocation.json) printJson(outcome.receipt ?? {});
@@ -37,7 +38,7 @@ export const cutover: Verb = async (invocation) => {
   return 0;
 };
 
-function limitsOf(settings: SettingValues): CutoverArguments {
+export function limitsOf(settings: SettingValues): CutoverArguments {
   return {
     lockTimeoutMs: settings['lock-timeout'] ?? 200,
     maxLockHoldMs: settings['max-lock-hold'] ?? 1000,
@@ -66,7 +67,7 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
       if (status?.migration !== migration.id) throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} was removed`);
       if (!status.daemon) throw noDaemon(migration);
       if (status.phase === 'ready') return;
-      if (status.phase !== 'prepared' && status.phase !== 'cutover') requirePhase('cutover', { ...migration, phase: status.phase });
+      if (!['prepared', 'rolled_back', 'cutover'].includes(status.phase)) requirePhase('cutover', { ...migration, phase: status.phase });
       progress.show(statusLine(status));
       await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
@@ -76,7 +77,7 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
   }
 }
 
-function noDaemon({ source }: FoundMigration): MigratorError {
+export function noDaemon({ source }: FoundMigration): MigratorError {
   return new MigratorError('NO_DAEMON', `no daemon runs for ${source}: it follows the changes, and performs the switch`, {
     hint: `partitioner start ${source}`,
   });

@@ -39,6 +39,7 @@ export const start: Verb = async (invocation) => {
       table,
       plan: decision.options,
       jobs,
+      ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
       http,
       signal: stop.signal,
       log: session.log,

@@ -1,25 +1,32 @@
 import type { Logger } from 'pino';
 import { concatMap, defer, exhaustMap, filter, fromEvent, merge, of, timer, type Observable } from 'rxjs';
+import { cutoverDirection } from '../actions/cutover-direction.ts';
 import { cutover } from '../actions/cutover.ts';
-import type { CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { FollowHooks } from '../actions/follow.ts';
+import type { CutoverContext, CutoverReceipt } from '../actions/swap-attempt.ts';
+import { dropUnopened, prepareWayBack } from '../actions/way-back.ts';
 import type { SourceTable } from '../domain/table.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import { MigratorError } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
-import { toMigratorError, type Client } from '../pg/client.ts';
+import { toMigratorError, withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, store, type Migration } from '../pg/control-store.ts';
 import type { Decisions } from '../plan/decisions.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import type { Applier } from './applier.ts';
+import { assertReady } from './assert-ready.ts';
 import type { SharedState } from './shared-state.ts';
+import { runWayBackCommand, type RunningWayBack } from './way-back-commands.ts';
 
 export interface CommandOptions {
   readonly settings: ConnectionSettings;
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly applier: Applier;
+  /** After the cutover: the stream is that of the way back. */
+  readonly wayBack: RunningWayBack | null;
   readonly state: SharedState;
   readonly metrics: Metrics;
   /** Takes the commands; it listens. */
@@ -38,18 +45,21 @@ interface Command {
 }
 
 /** How a command ends the daemon's work, when it does. */
-export type CommandEnd = { readonly end: 'switched' } | { readonly end: 'abort' };
+export interface CommandEnd {
+  readonly end: 'switched' | 'rolled back' | 'finish' | 'abort';
+}
 
 const POLL_MS = 1_000;
 
 /** Performs the commands of the command table one after the other, woken by NOTIFY; emits what ends the daemon. */
 export function commands$(options: CommandOptions): Observable<CommandEnd> {
-  const { listener, migration } = options;
+  const { listener } = options;
+  const queue = queueOf(options);
   const rung$ = fromEvent(listener, 'notification');
   return defer(() => listener.query('listen partitioner_command')).pipe(
     concatMap(() => merge(rung$, timer(0, POLL_MS))),
     exhaustMap(async () => {
-      const [row] = await store(listener, 'store/take-command', [migration.id]);
+      const [row] = await store(listener, 'store/take-command', [queue]);
       return row ? perform(options, row as unknown as Command) : null;
     }),
     filter((end) => end !== null),
@@ -57,25 +67,36 @@ export function commands$(options: CommandOptions): Observable<CommandEnd> {
   );
 }
 
+/** Commands are addressed to the migration, also those to its way back. */
+function queueOf({ migration, wayBack }: CommandOptions): number {
+  return wayBack?.parent.id ?? migration.id;
+}
+
 async function perform(options: CommandOptions, command: Command): Promise<CommandEnd | null> {
-  const { listener, migration, log } = options;
+  const { listener, wayBack, log } = options;
   log.info({ command: command.verb, id: command.id }, 'command');
-  if (command.verb === 'abort') return { end: 'abort' }; // its outcome is that the control schema is gone
+  if (command.verb === 'abort' && !wayBack) return { end: 'abort' }; // its outcome is that the control schema is gone
   try {
-    const result = await run(options, command);
+    const { end, ...result } = await run(options, command);
     await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: true, ...result })]);
-    return result.receipt ? { end: 'switched' } : null;
+    return end ? { end } : null;
   } catch (error) {
     const failure = toMigratorError(error, command.verb);
     log.warn({ command: command.verb, code: failure.code, err: failure.message, detail: failure.detail }, 'command failed');
     await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: false, error: failure })]);
-    await addHistory(listener, migration.id, `${command.verb} failed`, failure.toJSON());
+    await addHistory(listener, queueOf(options), `${command.verb} failed`, failure.toJSON());
     return null;
   }
 }
 
-async function run(options: CommandOptions, command: Command): Promise<{ receipt?: CutoverReceipt }> {
-  const { listener, migration, state } = options;
+interface Performed {
+  readonly receipt?: CutoverReceipt;
+  readonly end?: CommandEnd['end'];
+}
+
+async function run(options: CommandOptions, command: Command): Promise<Performed> {
+  const { listener, migration, state, wayBack } = options;
+  if (wayBack) return runWayBackCommand(options, wayBack, command);
   switch (command.verb) {
     case 'pause':
     case 'resume': {
@@ -85,41 +106,57 @@ async function run(options: CommandOptions, command: Command): Promise<{ receipt
       return {};
     }
     case 'cutover':
-      return { receipt: await runCutover(options, command.arguments) };
+      return { receipt: await runCutover(options, command.arguments), end: 'switched' };
     default:
       throw new MigratorError('USAGE', `the daemon knows no command "${command.verb}"`);
   }
 }
 
 async function runCutover(options: CommandOptions, limits: Record<string, unknown>): Promise<CutoverReceipt> {
-  const { settings, migration, table, applier, state, metrics } = options;
+  const { settings, table, applier, state } = options;
   assertReady(options);
   state.cutting$.next(true);
+  const migration = { ...options.migration, options: withLateDecisions(options.migration.options, limits.decisions) };
   try {
-    return await cutover({
-      settings,
-      migration: { ...migration, options: withLateDecisions(migration.options, limits.decisions) },
-      table,
-      limits: {
-        lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200),
-        maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000),
-        attempts: Number(limits.attempts ?? 60),
-      },
-      passed: options.passed,
-      assertProven: () => {
-        assertReady(options);
-      },
-      onAttempt: (outcome) => {
-        metrics.lockAttempt(outcome);
-      },
-      onWaiting: options.onWaiting,
-      signal: options.signal,
-      now: options.now,
-    });
+    const context = switchContext(options, limits);
+    // Commands of older command lines do not know of a way back.
+    const wayBack = limits.wayBack === true ? await prepareWayBack(settings, migration, table, context) : null;
+    try {
+      return await cutover({ ...context, migration, direction: cutoverDirection(migration, table, wayBack) });
+    } catch (error) {
+      if (wayBack)
+        await withClient(settings, { applicationName: 'partitioner cutover' }, (client) => dropUnopened(client, migration.id)).catch(
+          () => undefined,
+        );
+      throw error;
+    }
   } finally {
     state.cutting$.next(false);
     options.log.info({ migration: migration.id, applied: applier.session.position.lsn.toString(16) }, 'cutover ended');
   }
+}
+
+/** What a switch of either direction is given. */
+export function switchContext(options: CommandOptions, limits: Record<string, unknown>): Omit<CutoverContext, 'direction'> & FollowHooks {
+  const { settings, migration, table, metrics, passed, onWaiting, signal, now } = options;
+  const attempts = Number(limits.attempts ?? 60);
+  return {
+    settings,
+    migration,
+    table,
+    limits: { lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200), maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000), attempts },
+    attempts,
+    passed,
+    assertProven: () => {
+      assertReady(options);
+    },
+    onAttempt: (outcome) => {
+      metrics.lockAttempt(outcome);
+    },
+    onWaiting,
+    signal,
+    now,
+  };
 }
 
 /**
@@ -140,25 +177,4 @@ function withLateDecisions(options: PlanOptions, late: unknown): PlanOptions {
     );
   }
   return { ...options, decisions: { ...decisions, ...added } };
-}
-
-/** What must hold for the switch, apart from the lag: the fence proves that. */
-function assertReady({ applier: { session }, migration }: CommandOptions): void {
-  const name = `${migration.source.schema}.${migration.source.name}`;
-  const waiting = [...session.units.values()].filter((state) => state !== 'live').length;
-  if (waiting > 0) {
-    throw new MigratorError('WRONG_PHASE', `${waiting} of ${session.units.size} units of ${name} are not live yet`, {
-      hint: `partitioner status ${name} --watch, until the phase is ready`,
-    });
-  }
-  if (session.anomalies > 0) {
-    throw new MigratorError('DIFFERENCE', `${session.anomalies} changes of ${name} did not hit exactly one row of the target`, {
-      detail: 'source and target differ; nothing was switched',
-      hint: `partitioner abort ${name}, and report it`,
-    });
-  }
-  if (session.repair.size > 0)
-    throw new MigratorError('LAG_TOO_HIGH', `${session.repair.size} keys of ${name} are still to be repaired`, {
-      hint: 'try again in a moment',
-    });
 }

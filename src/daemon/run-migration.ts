@@ -10,16 +10,14 @@ import {
   lastValueFrom,
   map,
   merge,
+  NEVER,
   Subject,
   take,
   takeUntil,
   tap,
   type Observable,
 } from 'rxjs';
-import { abortMigration } from '../actions/abort.ts';
-import { runAfterSteps } from '../actions/after-steps.ts';
 import { openApplierSession, type ApplierSession } from '../actions/applier-session.ts';
-import { settleSwitched } from '../actions/forget-migration.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { quoteName } from '../domain/identifier.ts';
@@ -29,15 +27,17 @@ import { invariant, MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
-import { addHistory, emitMessage, fetchSlot, type Migration } from '../pg/control-store.ts';
+import { emitMessage, fetchSlot, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { openReplication } from '../streams/replication.ts';
 import { Applier, type AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
 import { commands$, type CommandEnd } from './commands.ts';
-import type { DaemonOptions } from './options.ts';
+import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
+import type { RunningWayBack } from './way-back-commands.ts';
+import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 
 /**
@@ -55,17 +55,19 @@ export interface RunOptions extends Omit<DaemonOptions, 'table'> {
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly beat: (client: Client) => Promise<unknown>;
+  /** The stream is that of the way back of a migration that is switched; `migration` is its row. */
+  readonly wayBack: RunningWayBack | null;
   /** Something was committed: the pauses between restarts begin anew. */
   readonly onCommitted: () => void;
 }
 
 /**
  * Runs a prepared migration: change stream, backfill, monitor and commands as one merged graph that is awaited once; the
- * first error wins, and everything is taken down outside of it. Returns when the migration is switched or aborted, or
- * when the signal asks for it: what is being applied is committed first.
+ * first error wins, and everything is taken down outside of it. Returns the command that has ended it, or null
+ * when the signal asked for it: what is being applied is committed first.
  */
-export async function runMigration(options: RunOptions): Promise<void> {
-  const { settings, migration, table, control, signal, log } = options;
+export async function runMigration(options: RunOptions): Promise<CommandEnd | null> {
+  const { settings, migration, table, control, wayBack, signal, log } = options;
   const session = await openApplierSession(settings, migration.id, migration.plan, table);
   const closing: (() => Promise<unknown>)[] = [() => close(session.client)];
   const stopped = new AbortController();
@@ -77,7 +79,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
     const pusher = await open(closing, () => connect(settings, { applicationName: 'partitioner fence' }));
     const following = (applier = await openApplier(options, session, closing));
     const state = createSharedState(migration.paused);
-    const metrics = createMetrics(String(migration.id));
+    const metrics = createMetrics(String(wayBack?.parent.id ?? migration.id));
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
     };
@@ -87,7 +89,12 @@ export async function runMigration(options: RunOptions): Promise<void> {
     await serveHttp(options, desk, metrics, closing);
 
     const applied$ = following.events$.pipe(tap((event) => observe(options, metrics, following, event)));
+    if (wayBack) {
+      closing.push(() => wayBack.afterSteps.stop());
+      wayBack.afterSteps.start();
+    }
     const backfill$ = defer(() => {
+      if (wayBack) return NEVER; // everything is there
       const running = runBackfill({
         settings,
         migration,
@@ -115,6 +122,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
       migration,
       table,
       applier: following,
+      wayBack,
       state,
       metrics,
       listener,
@@ -127,9 +135,12 @@ export async function runMigration(options: RunOptions): Promise<void> {
       take(1),
       tap((ended) => (end = ended)),
     );
-    const monitored$ = monitor$({ desk, migration, applier: following, state, metrics, ...READY, beat: options.beat, log }).pipe(
-      tap((status) => options.onProgress?.(statusLine(status))),
-    );
+    const watched = { desk, state, metrics, beat: options.beat };
+    const monitored$ = (
+      wayBack
+        ? watchWayBack$({ ...watched, parent: wayBack.parent, limitBytes: options.wayBackWalBytes ?? DEFAULT_WAY_BACK_WAL_BYTES })
+        : monitor$({ ...watched, migration, applier: following, ...READY, log })
+    ).pipe(tap((status) => options.onProgress?.(statusLine(status))));
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(
       take(1),
@@ -159,17 +170,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
     stopped.abort(new MigratorError('POSTGRES', 'the daemon stops'));
     for (const close of closing.reverse()) await close().catch(() => undefined);
   }
-  await settle(options, end);
-}
-
-/** After everything of the daemon has ended: what the command asked for. */
-async function settle({ settings, control, migration, log, signal }: RunOptions, end: CommandEnd | null): Promise<void> {
-  if (end?.end === 'switched') {
-    await settleSwitched(control, migration);
-    log.info({ migration: migration.id }, 'switched: the stream has ended, the retired table is kept');
-    await runAfterSteps(settings, migration.id, log, signal);
-  } else if (end?.end === 'abort') await abortMigration(settings, migration.id, log);
-  else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
+  return end;
 }
 
 async function openApplier(

@@ -24,12 +24,13 @@ export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'cat
 }
 
 /** Verbs that act on a migration, and the phases they fit. */
-const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'cutover' | 'abort' | 'finish', readonly Phase[]>> = {
-  start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched'],
+const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
+  start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched', 'rolled_back'],
   pause: ['backfill', 'catchup', 'ready'],
   resume: ['backfill', 'catchup', 'ready'],
   cutover: ['backfill', 'catchup', 'ready'],
-  abort: ['prepared', 'backfill', 'catchup', 'ready', 'failed', 'cutover'],
+  rollback: ['switched'],
+  abort: ['prepared', 'backfill', 'catchup', 'ready', 'failed', 'cutover', 'rolled_back'],
   finish: ['switched', 'done'],
 };
 

@@ -49,7 +49,7 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement = `store/${string}` | `backfill/${string}` | `apply/${string}` | `cutover/${string}`;
+export type StoreStatement = `store/${string}` | `backfill/${string}` | `apply/${string}` | `cutover/${string}` | `rollback/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {
@@ -74,7 +74,7 @@ export async function fetchMigrationById(client: Client, id: number): Promise<Mi
   return row ? toMigration(row) : null;
 }
 
-function toMigration(row: Record<string, unknown>): Migration {
+export function toMigration(row: Record<string, unknown>): Migration {
   const plan = row.plan as MigrationPlan | Record<string, never>;
   return {
     id: row.id as number,

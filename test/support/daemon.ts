@@ -43,7 +43,9 @@ export interface MigrationRow {
 /** The only migration of the database; null before there is one. */
 export async function readMigration(client: Client): Promise<MigrationRow | null> {
   const { rows } = await client
-    .query<MigrationRow>('select id, phase, waiting, failure, retired_name from partitioner.migration order by id desc limit 1')
+    .query<MigrationRow>(
+      'select id, phase, waiting, failure, retired_name from partitioner.migration where reverse_of is null order by id desc limit 1',
+    )
     .catch(() => ({ rows: [] }));
   return rows[0] ?? null;
 }

@@ -18,6 +18,7 @@ const status: Status = {
   slot: { name: 's', active: true, walStatus: 'reserved', retainedBytes: 3_145_728, safeBytes: null },
   verified: { units: 0, total: 26, at: null },
   after: { done: 0, failed: 0, total: 0 },
+  wayBack: null,
   paused: false,
   anomalies: 0,
   waiting: null,

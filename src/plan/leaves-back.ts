@@ -1,0 +1,67 @@
+import { quoteName } from '../domain/identifier.ts';
+import type { LeafRange } from '../domain/leaf-map.ts';
+import { parseKeyText, type KeyKind } from '../domain/partition-key.ts';
+import { MigratorError } from '../errors.ts';
+
+/** A partition as the catalog has it (sql/rollback/leaves). */
+export interface CatalogLeaf {
+  readonly oid: string;
+  readonly schema: string;
+  readonly name: string;
+  /** `FOR VALUES FROM ('2026-01-01 00:00:00+00') TO (MAXVALUE)`, or DEFAULT. */
+  readonly bound: string;
+  readonly foreignKeys: readonly string[];
+}
+
+/**
+ * The leaves that were added while the partitioned table was in charge: the stream that begins anew has to know them. Refuses by name what
+ * would let the two tables differ: a leaf that is gone (its rows are still in the un-partitioned table), other bounds, a DEFAULT partition.
+ */
+export function planLeavesBack(
+  known: readonly LeafRange[],
+  now: readonly CatalogLeaf[],
+  { schema, kind, table }: { readonly schema: string; readonly kind: KeyKind; readonly table: string },
+): LeafRange[] {
+  const refuse = (message: string, hint: string): never => {
+    throw new MigratorError('PREFLIGHT_REFUSED', message, { detail: 'nothing was switched', hint });
+  };
+  const leaves = now.map((leaf) => {
+    const name = quoteName(leaf);
+    const bounds = parseBound(leaf.bound, kind);
+    if (!bounds)
+      return refuse(
+        `partition ${name} (${leaf.bound}) has bounds that the stream does not know`,
+        `ALTER TABLE ${table} DETACH PARTITION ${name};`,
+      );
+    if (leaf.schema !== schema)
+      return refuse(`partition ${name} lies in another schema than its table`, `ALTER TABLE ${name} SET SCHEMA ${schema};`);
+    return { name: leaf.name, ...bounds };
+  });
+  for (const { name, lower, upper } of known) {
+    const leaf = leaves.find((other) => other.name === name);
+    if (!leaf) {
+      return refuse(
+        `partition ${name} was detached or dropped since the cutover: its rows are still in the un-partitioned table`,
+        `attach it again; without it there is no way back, and partitioner finish ${table} ends it`,
+      );
+    }
+    if (leaf.lower !== lower || leaf.upper !== upper)
+      return refuse(`partition ${name} has other bounds than at the cutover`, 'give it those that it had');
+  }
+  const first = { leaf: Math.max(-1, ...known.map(({ leaf }) => leaf)) + 1, unit: Math.max(-1, ...known.map(({ unit }) => unit)) + 1 };
+  return leaves
+    .filter(({ name }) => !known.some((leaf) => leaf.name === name))
+    .map((leaf, position) => ({ ...leaf, leaf: first.leaf + position, unit: first.unit + position }));
+}
+
+function parseBound(bound: string, kind: KeyKind): { lower: bigint | null; upper: bigint | null } | null {
+  const match = /^FOR VALUES FROM \((.*)\) TO \((.*)\)$/.exec(bound);
+  if (!match) return null;
+  const value = (text: string): bigint | null => (/^M(IN|AX)VALUE$/.test(text) ? null : parseKeyText(kind, text.replace(/^'(.*)'$/, '$1')));
+  try {
+    return { lower: value(match[1]!), upper: value(match[2]!) };
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
