@@ -1,52 +1,21 @@
-import type { Logger } from 'pino';
 import { concatMap, defer, exhaustMap, filter, fromEvent, merge, of, timer, type Observable } from 'rxjs';
 import { cutoverDirection } from '../actions/cutover-direction.ts';
 import { cutover } from '../actions/cutover.ts';
-import type { FollowHooks } from '../actions/follow.ts';
-import type { CutoverContext, CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 import { dropUnopened, prepareWayBack } from '../actions/way-back.ts';
-import type { SourceTable } from '../domain/table.ts';
-import type { Lsn } from '../domain/lsn.ts';
 import { MigratorError } from '../errors.ts';
-import type { Metrics } from '../http/metrics.ts';
-import { toMigratorError, withClient, type Client } from '../pg/client.ts';
-import type { ConnectionSettings } from '../pg/connection.ts';
-import { addHistory, store, type Migration } from '../pg/control-store.ts';
+import { toMigratorError, withClient } from '../pg/client.ts';
+import { addHistory, store } from '../pg/control-store.ts';
 import type { Decisions } from '../plan/decisions.ts';
-import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { PlanOptions } from '../plan/options.ts';
-import type { Applier } from './applier.ts';
 import { assertReady } from './assert-ready.ts';
-import type { SharedState } from './shared-state.ts';
-import { runWayBackCommand, type RunningWayBack } from './way-back-commands.ts';
-
-export interface CommandOptions {
-  readonly settings: ConnectionSettings;
-  readonly migration: Migration & { readonly plan: MigrationPlan };
-  readonly table: SourceTable;
-  readonly applier: Applier;
-  /** After the cutover: the stream is that of the way back. */
-  readonly wayBack: RunningWayBack | null;
-  readonly state: SharedState;
-  readonly metrics: Metrics;
-  /** Takes the commands; it listens. */
-  readonly listener: Client;
-  readonly passed: (lsn: Lsn) => Promise<void>;
-  readonly onWaiting: (what: string | null) => void;
-  readonly log: Logger;
-  readonly signal: AbortSignal;
-  readonly now: () => number;
-}
+import { switchContext, type CommandEnd, type CommandOptions } from './command-context.ts';
+import { runWayBackCommand } from './way-back-commands.ts';
 
 interface Command {
   readonly id: string;
   readonly verb: string;
   readonly arguments: Record<string, unknown>;
-}
-
-/** How a command ends the daemon's work, when it does. */
-export interface CommandEnd {
-  readonly end: 'switched' | 'rolled back' | 'finish' | 'abort';
 }
 
 const POLL_MS = 1_000;
@@ -134,29 +103,6 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
     state.cutting$.next(false);
     options.log.info({ migration: migration.id, applied: applier.session.position.lsn.toString(16) }, 'cutover ended');
   }
-}
-
-/** What a switch of either direction is given. */
-export function switchContext(options: CommandOptions, limits: Record<string, unknown>): Omit<CutoverContext, 'direction'> & FollowHooks {
-  const { settings, migration, table, metrics, passed, onWaiting, signal, now } = options;
-  const attempts = Number(limits.attempts ?? 60);
-  return {
-    settings,
-    migration,
-    table,
-    limits: { lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200), maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000), attempts },
-    attempts,
-    passed,
-    assertProven: () => {
-      assertReady(options);
-    },
-    onAttempt: (outcome) => {
-      metrics.lockAttempt(outcome);
-    },
-    onWaiting,
-    signal,
-    now,
-  };
 }
 
 /**

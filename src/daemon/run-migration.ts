@@ -32,11 +32,11 @@ import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { openReplication } from '../streams/replication.ts';
 import { Applier, type AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
-import { commands$, type CommandEnd } from './commands.ts';
+import type { CommandEnd, RunningWayBack } from './command-context.ts';
+import { commands$ } from './commands.ts';
 import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
-import type { RunningWayBack } from './way-back-commands.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 

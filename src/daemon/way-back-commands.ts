@@ -4,19 +4,9 @@ import { dropForward, prepareForward } from '../actions/rollback.ts';
 import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
-import { fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
-import type { OpenWayBack } from '../pg/way-back-store.ts';
-import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { fetchMigrationById, store } from '../pg/control-store.ts';
 import { assertReady } from './assert-ready.ts';
-import { switchContext, type CommandEnd, type CommandOptions } from './commands.ts';
-
-/** The way back that the daemon follows. */
-export interface RunningWayBack {
-  readonly parent: Migration & { readonly plan: MigrationPlan };
-  readonly row: OpenWayBack;
-  /** The validations after the cutover hold locks: they make way for a switch back, and go on when it does not come. */
-  readonly afterSteps: { readonly start: () => void; readonly stop: () => Promise<void> };
-}
+import { switchContext, type CommandEnd, type CommandOptions, type RunningWayBack } from './command-context.ts';
 
 interface Command {
   readonly verb: string;
