@@ -92,6 +92,28 @@ create table if not exists partitioner.chunk (
   primary key (migration, unit, chunk)
 );
 
+-- The verification: which keys of the log (changed_<migration>) are compared again, and what a full pass has found.
+create table if not exists partitioner.verification (
+  migration    integer primary key references partitioner.migration on delete cascade,
+  by_key       boolean not null,            -- ranges of the primary key over the whole table, else leaf by leaf
+  pass         integer not null default 1,  -- full passes begun
+  tainted      boolean not null default false, -- a difference was found: only a full pass that finds none allows the cutover
+  checked_to   bigint not null default 0,   -- number of the last logged key that was compared again
+  rechecked    bigint not null default 0,   -- keys compared again since the migration began
+  differences  integer not null default 0,  -- keys that differ now
+  started_at   timestamptz not null default now()
+);
+
+-- What a pass has compared: a leaf, or the whole table (-1).
+create table if not exists partitioner.verified (
+  migration  integer not null references partitioner.migration on delete cascade,
+  part       integer not null,
+  reached    text[],                        -- where the next range begins
+  rows       bigint not null default 0,
+  checked_at timestamptz,                   -- when its last range was compared
+  primary key (migration, part)
+);
+
 -- Who works: the row of the process that holds the migration's advisory lock.
 create table if not exists partitioner.daemon (
   migration   integer primary key references partitioner.migration on delete cascade,

@@ -24,7 +24,7 @@ select
   m.paused,
   m.waiting,
   m.failure,
-  f.slot_name,
+  stream.slot_name,
   u.pending,
   u.loading,
   u.indexing,
@@ -56,12 +56,20 @@ select
   d.host as daemon_host,
   to_char(d.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as daemon_since,
   l.pid is not null as daemon_alive,
+  v.pass as verify_pass,
+  coalesce(v.tainted, false) as verify_tainted,
+  coalesce(v.differences, 0) as differences,
+  coalesce(v.rechecked, 0) as rechecked,
+  case when v.by_key then 1 else f.leaves end::int as verify_total,
+  r.checked as verify_checked,
+  r.rows as verify_rows,
+  to_char(r.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as verified_at,
   a.done as after_done,
   a.failed as after_failed,
   a.total as after_total,
   extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds,
-  r.phase as way_back_phase,
-  r.failure as way_back_failure
+  back.phase as way_back_phase,
+  back.failure as way_back_failure
 from newest m
 cross join here h
 -- The way back: after the cutover it is the stream that is followed.
@@ -71,13 +79,15 @@ left join lateral (
   where w.reverse_of = m.id and m.phase = 'switched'
   order by w.id desc
   limit 1
-) r on true
+) back on true
 cross join lateral (
-  select case when r.phase = 'ready' then r.id else m.id end as id, case when r.phase = 'ready' then r.slot_name else m.slot_name end as slot_name
-) f
-left join partitioner.position p on p.migration = f.id
+  select
+    case when back.phase = 'ready' then back.id else m.id end as id,
+    case when back.phase = 'ready' then back.slot_name else m.slot_name end as slot_name
+) stream
+left join partitioner.position p on p.migration = stream.id
 left join partitioner.daemon d on d.migration = m.id
-left join pg_replication_slots s on s.slot_name = f.slot_name and s.database = current_database()
+left join pg_replication_slots s on s.slot_name = stream.slot_name and s.database = current_database()
 left join lateral (
   select
     count(*) filter (where state = 'pending') as pending,
@@ -103,6 +113,15 @@ left join lateral (
   from partitioner.after_step
   where migration = m.id
 ) a on true
+left join partitioner.verification v on v.migration = m.id
+left join lateral (
+  select count(*)::int as leaves from partitioner.leaf where migration = m.id
+) f on true
+left join lateral (
+  select count(*) filter (where checked_at is not null)::int as checked, coalesce(sum(rows), 0)::bigint as rows, max(checked_at) as at
+  from partitioner.verified
+  where migration = m.id
+) r on true
 left join lateral (
   select max(at) as began from partitioner.history where migration = m.id and event = 'prepared'
 ) b on true

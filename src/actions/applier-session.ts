@@ -16,6 +16,7 @@ import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { passRefusal } from '../plan/refuse-retired.ts';
 import { planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
+import { comparedColumns, planVerifySql, type VerifySql } from '../plan/verify-sql.ts';
 
 /** A key that the live leaves hold as a snapshot saw it, until the applied position has passed the LSN. */
 export interface Fence {
@@ -39,6 +40,7 @@ export interface ApplierSession {
   readonly buffers: StageBuffers;
   readonly sql: ApplySql;
   readonly resync: ResyncSql;
+  readonly verify: VerifySql;
   layout: RowLayout | null;
   position: Position;
   anomalies: number;
@@ -90,6 +92,7 @@ export async function openApplierSession(
       buffers: createStageBuffers(),
       sql,
       resync,
+      verify: planVerifySql(plan, migrationId, comparedColumns(table)),
       layout: null,
       position,
       anomalies,

@@ -11,6 +11,7 @@ import { inTransaction, sqlState } from '../pg/client.ts';
 import { store } from '../pg/control-store.ts';
 import type { Batch } from '../streams/batches.ts';
 import { liveUnits, loadingUnits, type ApplierSession } from './applier-session.ts';
+import { ChangeLog } from './log-changes.ts';
 import { makeLiveLeaf, planMissingLeaf } from './make-leaf.ts';
 import { addRepairKeys, copyTuples, mergeDirect, mergeTakingOut, touchKeys, type Merge } from './merge-net-effect.ts';
 import { truncateTarget } from './truncate-target.ts';
@@ -160,6 +161,7 @@ async function applySegments(
     const repair = new Map<CanonicalKey, KeyTuple>();
     for (const leaf of made) await makeLiveLeaf(session, leaf);
     const loading = loadingUnits(session);
+    const log = new ChangeLog(session);
     for (const segment of segments) {
       if (segment.kind === 'truncate') {
         counts.truncated++;
@@ -167,10 +169,9 @@ async function applySegments(
         continue;
       }
       if (segment.kind === 'inserts') {
-        await copyTuples(
-          session,
-          segment.rows.filter(({ partitionValue }) => isLive(partitionValue)),
-        );
+        const rows = segment.rows.filter(({ partitionValue }) => isLive(partitionValue));
+        await copyTuples(session, rows);
+        log.inserts(rows);
         counts.inserted += segment.rows.length;
         continue;
       }
@@ -180,6 +181,7 @@ async function applySegments(
         const merged = await merge(session, net, isLive, allLive);
         counts.anomalies += merged.anomalies;
         for (const [key, fields] of merged.repair) repair.set(key, fields);
+        log.net(net, merged.moved);
       }
       for (const [key, fields] of net.repair) repair.set(key, fields);
       counts.inserted += net.inserted;
@@ -187,6 +189,7 @@ async function applySegments(
       counts.deleted += net.deleted;
       counts.anomalies += net.anomalies;
     }
+    await log.write();
     if (repair.size > 0) await addRepairKeys(session, repair);
     const { lsn, partialLsn, partialChanges } = batch.position;
     if (session.fences.size > 0) await client.query(session.resync.dissolveFences, [formatLsn(lsn)]);

@@ -8,7 +8,7 @@ import { loadSql } from '../sql/load.ts';
 /** Class of the advisory lock `(class, migration id)` that a migration's daemon holds. */
 export const DAEMON_LOCK_CLASS = 1_886_545_776;
 
-export type CommandVerb = 'pause' | 'resume' | 'cutover' | 'rollback' | 'finish' | 'abort';
+export type CommandVerb = 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'finish' | 'abort';
 
 /** Arguments of `cutover` and `rollback` in their command rows. */
 export interface CutoverArguments {
@@ -22,7 +22,7 @@ export interface CutoverArguments {
 }
 
 export type CommandOutcome =
-  | { readonly ok: true; readonly receipt?: unknown }
+  | { readonly ok: true; readonly receipt?: unknown; readonly pass?: number; readonly repaired?: number }
   | {
       readonly ok: false;
       readonly error: { readonly code: ErrorCode; readonly message: string; readonly detail?: string; readonly hint?: string };

@@ -42,9 +42,11 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
     context.assertProven();
-    const outcome = await withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
-      withClient(context.settings, { applicationName: 'partitioner fence' }, (fencer) =>
-        attemptSwap(context, locker, fencer, attempt, filled),
+    const outcome = await context.quietly(() =>
+      withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
+        withClient(context.settings, { applicationName: 'partitioner fence' }, (fencer) =>
+          attemptSwap(context, locker, fencer, attempt, filled),
+        ),
       ),
     );
     onAttempt(ATTEMPT[outcome.type]);

@@ -1,6 +1,7 @@
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';
+import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
 import { refusalFunction } from '../plan/refuse-retired.ts';
 import { fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { listWaysBack } from '../pg/way-back-store.ts';
@@ -19,8 +20,7 @@ export async function stopFollowing(client: Client, migration: Migration): Promi
 /** Removes the migration's bookkeeping, and with the last one the control schema. */
 export async function forgetMigration(client: Client, migrationId: number): Promise<void> {
   await dropWaysBack(client, migrationId);
-  for (const kind of ['touched', 'fence', 'repair'])
-    await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migrationId}` })}`);
+  await dropKeyTables(client, migrationId);
   await client.query(`drop function if exists ${quoteName(refusalFunction(migrationId))} cascade`); // with its trigger, where the retired table is kept
   await client.query('delete from partitioner.history where migration = $1', [migrationId]);
   await client.query('delete from partitioner.migration where id = $1', [migrationId]);
@@ -38,7 +38,10 @@ export async function requireMigration(client: Client, migrationId: number): Pro
 export async function settleSwitched(client: Client, migration: Migration, { keepsKeys }: { readonly keepsKeys: boolean }): Promise<void> {
   await stopStream(client, migration);
   if (keepsKeys) return; // the stream may begin anew
-  for (const kind of ['touched', 'fence', 'repair'])
-    await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${migration.id}` })}`);
+  await dropKeyTables(client, migration.id);
   await store(client, 'store/add-history', [migration.id, 'stream ended', '{}']);
+}
+
+async function dropKeyTables(client: Client, migrationId: number): Promise<void> {
+  await client.query(`drop table if exists ${KEY_TABLES.map((kind) => quoteName(keyTable(kind, migrationId))).join(', ')}`);
 }

@@ -3,7 +3,7 @@ import { store } from '../pg/control-store.ts';
 
 export interface LockWatch {
   /** Runs a statement of the watched session that may wait for a lock. */
-  readonly query: (statement: string) => Promise<Record<string, unknown>[]>;
+  readonly query: (statement: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
   /** For whom it waited last, for people; '' when nobody was seen. */
   readonly blockers: () => string;
 }
@@ -12,7 +12,7 @@ export interface LockWatch {
 export function watchLocks(waiting: Client, asking: Client, lockTimeoutMs: number): LockWatch {
   let blockers = '';
   return {
-    query: async (statement) => {
+    query: async (statement, values) => {
       const timer = setTimeout(() => {
         describeBlockers(asking, waiting).then(
           (found) => (blockers = found),
@@ -20,7 +20,7 @@ export function watchLocks(waiting: Client, asking: Client, lockTimeoutMs: numbe
         );
       }, lockTimeoutMs * 0.6);
       try {
-        return (await waiting.query<Record<string, unknown>>(statement)).rows;
+        return (await waiting.query<Record<string, unknown>>(statement, values && [...values])).rows;
       } finally {
         clearTimeout(timer);
       }

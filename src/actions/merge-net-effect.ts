@@ -11,6 +11,8 @@ export interface Merged {
   readonly anomalies: number;
   /** Keys whose row neither the stream nor the live leaves can give. */
   readonly repair: ReadonlyMap<CanonicalKey, KeyTuple>;
+  /** Updated rows that were not in the leaf where the stream has them now, or that were taken out and put back. */
+  readonly moved: ReadonlySet<NetRow>;
 }
 
 /** Merges a net effect into the live leaves, inside the session's transaction. */
@@ -98,6 +100,7 @@ export const mergeDirect: Merge = async (session, net, isLive, allLive) => {
   await deleteGone(session, stage, lost);
   for (const [mask, seqs] of stage.updates) {
     let missing = await missed(session, `update ${mask}`, sql.updateExact(mask), seqs);
+    lost.movedAre(missing);
     if (missing.length > 0 && !plan.key.includes(plan.partitionKey.column)) {
       missing = await missed(session, `update anywhere ${mask}`, sql.updateAnywhere(mask), missing, true);
     }
@@ -134,6 +137,7 @@ export const mergeTakingOut: Merge = async (session, net, isLive, allLive) => {
   const hit = new Set(rows[0]!.seqs ?? []);
   for (const [mask, seqs] of stage.updates) {
     await client.query(sql.putBack(mask));
+    lost.movedAre(seqs);
     await lost.updates(seqs.filter((seq) => !hit.has(seq)));
   }
   if (inserted.length > 0) await client.query(sql.insertStaged, [inserted]);
@@ -158,6 +162,7 @@ async function deleteGone(session: ApplierSession, stage: Stage, lost: Lost): Pr
 class Lost implements Merged {
   anomalies = 0;
   readonly repair = new Map<CanonicalKey, KeyTuple>();
+  readonly moved = new Set<NetRow>();
   readonly #session: ApplierSession;
   readonly #stage: Stage;
   readonly #allLive: boolean;
@@ -171,6 +176,10 @@ class Lost implements Merged {
   anomaly(count: number): void {
     invariant(count >= 0, 'a change hit more rows than it has', 'a key stands twice in the target');
     if (this.#allLive) this.anomalies += count;
+  }
+
+  movedAre(seqs: readonly number[]): void {
+    for (const seq of seqs) this.moved.add(this.#stage.rows[seq]!.row);
   }
 
   async updates(missing: readonly number[]): Promise<void> {

@@ -18,6 +18,7 @@ import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { publicationName, retiredName, slotName, targetName } from '../plan/names.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { planResyncSql } from '../plan/resync-sql.ts';
+import { comparedColumns, planVerifySql } from '../plan/verify-sql.ts';
 import { planStaging } from '../plan/staging.ts';
 import { bindIdentifiers, loadSql } from '../sql/load.ts';
 import { buildPlan } from './build-plan.ts';
@@ -85,7 +86,9 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
     );
   }
   for (const step of plan.createTarget) await client.query(step.sql);
-  for (const statement of planResyncSql(plan, id).createKeyTables) await client.query(statement);
+  const verify = planVerifySql(plan, id, comparedColumns(table));
+  for (const statement of [...planResyncSql(plan, id).createKeyTables, ...verify.createTables]) await client.query(statement);
+  await store(client, 'verify/insert-verification', [id, plan.units.some(({ kind }) => kind === 'table')]);
   for (const leaf of plan.leaves) for (const step of leaf.create) await client.query(step.sql);
   for (const unit of plan.units) {
     const live = unit.kind === 'empty';

@@ -135,6 +135,7 @@ async function resyncLive(
   await client.query(resync.deleteJob(plan.target));
   await client.query(resync.insertJob(plan.target, joinIntervals(leaves.leaves.filter(({ unit }) => targets.has(unit)))));
   if (loading.length > 0) await client.query(resync.touchJob, [loading]);
+  await client.query(session.verify.logJob);
   // The fence's position: everything that the snapshot sees committed before it, so it may dissolve once that is passed.
   const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
   const lsn = rows[0]!.lsn;

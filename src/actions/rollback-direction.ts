@@ -6,7 +6,7 @@ import { fetchDefinition, fetchFingerprint, fetchTable } from '../pg/catalog.ts'
 import type { Client } from '../pg/client.ts';
 import { listLeaves, store, type Migration } from '../pg/control-store.ts';
 import type { OpenWayBack } from '../pg/way-back-store.ts';
-import { keyTable } from '../plan/apply-sql.ts';
+import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
 import { planLeavesBack } from '../plan/leaves-back.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { planSwapBack } from '../plan/swap-back.ts';
@@ -60,7 +60,7 @@ async function startForward(locker: Client, id: number, added: readonly LeafRang
     await store(locker, 'store/insert-unit', [id, unit, 'live', 'live', unit, 0, 0]);
     await store(locker, 'store/insert-leaf', [id, leaf, unit, name, lower?.toString() ?? null, upper?.toString() ?? null]);
   }
-  for (const kind of ['touched', 'fence', 'repair'] as const) await locker.query(`delete from ${quoteName(keyTable(kind, id))}`);
+  for (const kind of KEY_TABLES) await locker.query(`delete from ${quoteName(keyTable(kind, id))}`);
   await store(locker, 'rollback/start-position', [id]);
 }
 

@@ -5,8 +5,9 @@ export interface StageBuffers {
   readonly stage: CopyBuffer;
   readonly gone: CopyBuffer;
   readonly rows: CopyBuffer;
+  readonly log: CopyBuffer;
 }
 
 export function createStageBuffers(): StageBuffers {
-  return { stage: new CopyBuffer(), gone: new CopyBuffer(), rows: new CopyBuffer() };
+  return { stage: new CopyBuffer(), gone: new CopyBuffer(), rows: new CopyBuffer(), log: new CopyBuffer() };
 }

@@ -17,6 +17,10 @@ export function statusLine(status: Status): string {
     const danger = slot.walStatus === 'unreserved' || slot.walStatus === 'lost' ? ` (${slot.walStatus})` : '';
     parts.push(`slot ${formatBytes(slot.retainedBytes)} retained${danger}`);
   }
+  const { verified } = status;
+  if (verified.differences > 0 || verified.tainted) parts.push(`${verified.differences} DIFFERENCES (partitioner verify)`);
+  else if (verified.units < verified.total && (phase === 'backfill' || phase === 'catchup'))
+    parts.push(`${verified.units}/${verified.total} verified`);
   const { after } = status;
   if (after.total > 0)
     parts.push(

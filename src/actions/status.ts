@@ -35,7 +35,21 @@ export interface Status {
     /** WAL that may still be written before the slot is in danger; null without max_slot_wal_keep_size. */
     readonly safeBytes: number | null;
   } | null;
-  readonly verified: { readonly units: number; readonly total: number; readonly at: string | null };
+  /** Parts (leaves, or the whole table) that were compared with the source in this pass. */
+  readonly verified: {
+    readonly units: number;
+    readonly total: number;
+    /** When the last of them was. */
+    readonly at: string | null;
+    /** Full passes begun. */
+    readonly pass: number;
+    readonly rows: number;
+    /** Keys that changed later and were compared again. */
+    readonly rechecked: number;
+    /** Keys that differ. Anything but 0 refuses the cutover, until a full pass finds none. */
+    readonly differences: number;
+    readonly tainted: boolean;
+  };
   /** What is left to do once a cutover is committed: validating foreign keys. Failed ones stay NOT VALID. */
   readonly after: { readonly done: number; readonly failed: number; readonly total: number };
   /** After a cutover: whether `rollback` may come, and if not, why. Null in every other phase. Lag and slot are its own while it is open. */
@@ -82,6 +96,14 @@ interface StatusRow {
   daemon_host: string | null;
   daemon_since: string | null;
   daemon_alive: boolean;
+  verify_pass: number | null;
+  verify_tainted: boolean;
+  differences: number;
+  rechecked: string;
+  verify_total: number;
+  verify_checked: number;
+  verify_rows: string;
+  verified_at: string | null;
   after_done: number;
   after_failed: number;
   after_total: number;
@@ -156,7 +178,16 @@ function toStatus(row: StatusRow): Status {
           safeBytes: row.safe_bytes === null ? null : Number(row.safe_bytes),
         }
       : null,
-    verified: { units: 0, total: Number(row.total), at: null },
+    verified: {
+      units: row.verify_checked,
+      total: row.verify_total,
+      at: row.verified_at,
+      pass: row.verify_pass ?? 0,
+      rows: Number(row.verify_rows),
+      rechecked: Number(row.rechecked),
+      differences: row.differences,
+      tainted: row.verify_tainted,
+    },
     after: { done: row.after_done, failed: row.after_failed, total: row.after_total },
     wayBack,
     paused: row.paused,

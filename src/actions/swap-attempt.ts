@@ -1,6 +1,7 @@
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
+import { invariant, MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { sqlState, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
@@ -9,6 +10,7 @@ import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { lockTable } from '../plan/attachments/carried.ts';
 import { watchLocks } from './lock-watch.ts';
 import type { SwapDirection } from './swap-direction.ts';
+import { prepareProof, proveUnderLock, type Verification } from './verify-changes.ts';
 import { fillTwins, type FilledTwins } from './twins.ts';
 
 /** Names and meanings are fixed by the interface; kept in partitioner.migration.receipt. */
@@ -49,6 +51,11 @@ export interface CutoverContext {
   readonly direction: SwapDirection;
   /** Resolves when the applied position is at or past the LSN. */
   readonly passed: (lsn: Lsn) => Promise<void>;
+  readonly verification: Verification;
+  /** Runs while the verification compares nothing: its sessions would be in the way. */
+  readonly quietly: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Compares keys that changed, until few are left for the proof under the lock. */
+  readonly catchUp: () => Promise<void>;
   /** Throws when the applier's state forbids the switch: units not live, repair keys, anomalies. */
   readonly assertProven: () => void;
   readonly onAttempt: (outcome: LockOutcome) => void;
@@ -94,13 +101,13 @@ export async function attemptSwap(
    * What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. A statement
    * of the application that waits for us looks for a deadlock after deadlock_timeout, and would be the one that is given up: we give up before.
    */
-  const limited = async (statement: string): Promise<Record<string, unknown>[]> => {
+  const limited = async (statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]> => {
     const since = now() - held;
     const left = Math.ceil(limits.maxLockHoldMs - since);
     if (left <= 0) throw new HoldLimit();
     const wait = Math.ceil(Math.max(SHORTEST_LOCK_WAIT_MS, Math.min(limits.lockTimeoutMs, deadlock!.ms * 0.9 - (now() - asked))));
     await locker.query(`set local statement_timeout = ${left}; set local lock_timeout = ${wait}`);
-    return query(statement);
+    return query(statement, values);
   };
   try {
     const { swap, materializedViews, isStill } = await direction.plan(locker);
@@ -115,6 +122,8 @@ export async function attemptSwap(
       caughtUp: async () => context.passed(await fence()),
     };
     await fillTwins(twins, materializedViews, filled);
+    await prepareProof(locker, context.verification);
+    await context.catchUp();
     await locker.query('begin');
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     // A routine is made anew as it was, like in pg_dump: its text may name things by a search path that is not ours.
@@ -129,6 +138,7 @@ export async function attemptSwap(
     const fenceLsn = await fence();
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
+    const rowsCompared = await prove(context, limited);
     const upgradeAsked = now();
     for (const step of [...swap.next, lockTable(migration.source, 'access exclusive', 'readers wait')]) await limited(step.sql);
     if (!(await isStill(locker))) throw new AttachmentsChanged();
@@ -145,7 +155,7 @@ export async function attemptSwap(
       lockHeldMs: Math.round(beforeCommit - held),
       readsBlockedMs: Math.round(beforeCommit - upgradeAsked),
       fenceLsn: formatLsn(fenceLsn),
-      rowsCompared: 0,
+      rowsCompared,
       differences: 0,
       sequences,
       objects: swap.objects,
@@ -162,6 +172,24 @@ export async function attemptSwap(
     if (!type) throw error;
     return { type, blockers: type === 'lock_timeout' ? blockers() : '' };
   }
+}
+
+/** Compares what changed since it was compared last; throws DIFFERENCE, and the attempt is undone. Resolves with the number of keys. */
+async function prove(
+  { verification, migration }: CutoverContext,
+  limited: (statement: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>,
+): Promise<number> {
+  const { rowsCompared, differing, rest } = await proveUnderLock(verification, limited);
+  const table = quoteName(migration.source);
+  if (differing.length > 0) {
+    throw new MigratorError('DIFFERENCE', `source and target of ${table} differ under the lock`, {
+      detail: `of ${rowsCompared} keys these differ, or more: ${differing.map((key) => `(${key.join(', ')})`).join(', ')}; nothing was switched`,
+      hint: `partitioner verify ${migration.source.schema}.${migration.source.name}`,
+    });
+  }
+  const { touched, fenced, repair } = rest;
+  invariant(touched + fenced + repair === 0, `${touched} touched, ${fenced} fenced and ${repair} repair keys are left under the lock`);
+  return rowsCompared;
 }
 
 /** As `status` shows them: quoted where SQL wants it. */

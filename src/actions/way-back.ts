@@ -6,12 +6,15 @@ import { sqlState, withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { store, type Migration } from '../pg/control-store.ts';
 import { listWaysBack } from '../pg/way-back-store.ts';
+import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { publicationName, slotName } from '../plan/names.ts';
 import { planResyncSql } from '../plan/resync-sql.ts';
+import { comparedColumns, planVerifySql } from '../plan/verify-sql.ts';
 import { planWayBack, type WayBackFacts } from '../plan/way-back.ts';
 import { dropSlot } from './drop-slot.ts';
 import { createPublication, createSlot, type FollowHooks } from './follow.ts';
+import { WHOLE_TABLE } from './verify-range.ts';
 
 type Planned = Migration & { readonly plan: MigrationPlan };
 
@@ -43,7 +46,8 @@ export async function prepareWayBack(
       const plan = planWayBack(migration.plan, { ...names, id: migration.id, sourceOid: await fetchOid(client, target) });
       await createPublication(client, names.publicationName, { ...target, columns: table.columns }, hooks, { viaRoot: true });
       await createSlot(client, names.slotName, hooks);
-      for (const statement of planResyncSql(plan, id).createKeyTables) await client.query(statement);
+      const verify = planVerifySql(plan, id, comparedColumns(table));
+      for (const statement of [...planResyncSql(plan, id).createKeyTables, ...verify.createTables]) await client.query(statement);
       return { id, plan };
     } catch (error) {
       await dropWaysBack(client, migration.id).catch(() => undefined);
@@ -85,6 +89,9 @@ export async function openWayBack(
   await store(locker, 'rollback/start-position', [id]);
   await store(locker, 'store/insert-unit', [id, 0, 'live', 'live', 0, 0, 0]);
   await store(locker, 'store/insert-leaf', [id, 0, 0, plan.target.name, null, null]);
+  // The cutover has proven both tables equal: what is compared from here on is what changes.
+  await store(locker, 'verify/insert-verification', [id, true]);
+  await store(locker, 'verify/advance-part', [id, WHOLE_TABLE, null, 0]);
 }
 
 /** A cutover that fails leaves nothing behind. One whose commit got lost on the way has opened it: that stays. */
@@ -97,8 +104,7 @@ export async function dropUnopened(client: Client, migrationId: number): Promise
 export async function dropWaysBack(client: Client, migrationId: number): Promise<void> {
   for (const { id, slotName: slot, publicationName: publication } of await listWaysBack(client, migrationId)) {
     await stopStream(client, { slotName: slot, publicationName: publication });
-    for (const kind of KEY_TABLES)
-      await client.query(`drop table if exists ${quoteName({ schema: 'partitioner', name: `${kind}_${id}` })}`);
+    await client.query(`drop table if exists ${KEY_TABLES.map((kind) => quoteName(keyTable(kind, id))).join(', ')}`);
     await client.query('delete from partitioner.migration where id = $1', [id]);
   }
 }
@@ -111,8 +117,6 @@ export async function stopStream(
   await dropSlot(client, slot);
   if (publication !== '') await client.query(`drop publication if exists ${quoteIdent(publication)}`);
 }
-
-const KEY_TABLES = ['touched', 'fence', 'repair'] as const;
 
 async function fetchOid(client: Client, name: QualifiedName): Promise<number> {
   const { rows } = await client.query<{ oid: string }>('select $1::regclass::oid::text as oid', [quoteName(name)]);

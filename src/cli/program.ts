@@ -132,6 +132,12 @@ export function buildProgram(version: string, perform: (verb: string, invocation
   ).option('--watch', 'redraw every second until Ctrl-C; with --json one document per line');
   verb('pause', 'TABLE [flags]', 'stops the copy; changes are still followed', '');
   verb('resume', 'TABLE [flags]', 'goes on with the copy', '');
+  verb(
+    'verify',
+    'TABLE [flags]',
+    'compares source and target anew, all of it, and prints every key that differs',
+    'The daemon compares all the while; this has it begin a full pass, and waits for its end. Ctrl-C leaves the pass going. Exit code 6 when a key differs.',
+  ).option('--repair', 'have the daemon read the keys that differ again from the source, then compare all of it once more');
   const cutover = verb(
     'cutover',
     'TABLE [flags]',

@@ -106,7 +106,12 @@ export const START_SETTINGS = {
     help: 'after the cutover: close the way back when its slot retains more WAL than this (default: 64GB)',
     parse: atLeast(1, '1 byte', parseSize),
   },
-  jobs: { placeholder: 'N', help: 'copy streams (default: 2)', parse: integer(1, 64) },
+  jobs: { placeholder: 'N', help: 'copy streams, and ranges that are verified at a time (default: 2)', parse: integer(1, 64) },
+  'verify-rate': {
+    placeholder: 'SIZE',
+    help: 'the verification reads no more than this a second, on either side (default: no limit)',
+    parse: atLeast(1024, '1kB', parseSize),
+  },
 } satisfies Record<string, Setting<unknown>>;
 
 export const CUTOVER_SETTINGS = {

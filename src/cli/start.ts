@@ -40,6 +40,7 @@ export const start: Verb = async (invocation) => {
       plan: decision.options,
       jobs,
       ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
+      ...(settings['verify-rate'] === undefined ? {} : { verifyBytesPerSecond: settings['verify-rate'] }),
       http,
       signal: stop.signal,
       log: session.log,

@@ -13,6 +13,7 @@ import type { AfterRunner } from './after-runner.ts';
 import type { Applier } from './applier.ts';
 import { assertReady } from './assert-ready.ts';
 import type { SharedState } from './shared-state.ts';
+import type { Verifier } from './verifier.ts';
 
 /** The way back that the daemon follows. */
 export interface RunningWayBack {
@@ -27,6 +28,7 @@ export interface CommandOptions {
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly applier: Applier;
+  readonly verifier: Verifier;
   /** After the cutover: the stream is that of the way back. */
   readonly wayBack: RunningWayBack | null;
   readonly state: SharedState;
@@ -47,7 +49,7 @@ export interface CommandEnd {
 
 /** What a switch of either direction is given. */
 export function switchContext(options: CommandOptions, limits: Record<string, unknown>): Omit<CutoverContext, 'direction'> & FollowHooks {
-  const { settings, migration, table, metrics, passed, onWaiting, signal, now } = options;
+  const { settings, migration, table, applier, verifier, metrics, passed, onWaiting, signal, now } = options;
   const attempts = Number(limits.attempts ?? 60);
   return {
     settings,
@@ -56,6 +58,9 @@ export function switchContext(options: CommandOptions, limits: Record<string, un
     limits: { lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200), maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000), attempts },
     attempts,
     passed,
+    verification: { migrationId: migration.id, plan: migration.plan, sql: applier.session.verify },
+    quietly: (run) => verifier.hold(run),
+    catchUp: () => verifier.catchUp(),
     assertProven: () => {
       assertReady(options);
     },

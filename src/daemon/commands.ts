@@ -60,6 +60,8 @@ async function perform(options: CommandOptions, command: Command): Promise<Comma
 
 interface Performed {
   readonly receipt?: CutoverReceipt;
+  readonly pass?: number;
+  readonly repaired?: number;
   readonly end?: CommandEnd['end'];
 }
 
@@ -74,6 +76,10 @@ async function run(options: CommandOptions, command: Command): Promise<Performed
       state.paused$.next(paused);
       return {};
     }
+    case 'verify':
+      return command.arguments.repair === true
+        ? { repaired: await options.verifier.repair(), pass: await options.verifier.restart() }
+        : { pass: await options.verifier.restart() };
     case 'cutover':
       return { receipt: await runCutover(options, command.arguments), end: 'switched' };
     default:

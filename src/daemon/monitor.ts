@@ -10,6 +10,7 @@ import { store, type Migration } from '../pg/control-store.ts';
 import type { Applier } from './applier.ts';
 import type { Pool } from './pool.ts';
 import type { SharedState } from './shared-state.ts';
+import type { Verifier } from './verifier.ts';
 
 const SAMPLE_MS = 1_000;
 
@@ -17,6 +18,7 @@ export interface MonitorOptions {
   readonly desk: Pool<Client>;
   readonly migration: Migration;
   readonly applier: Applier;
+  readonly verifier: Verifier;
   readonly state: SharedState;
   readonly metrics: Metrics;
   /** Below both, with everything live, the phase is ready. */
@@ -45,6 +47,7 @@ export function monitor$(options: MonitorOptions): Observable<Status> {
       : decidePhase({
           units: status.units,
           repairKeys: applier.session.repair.size,
+          verified: options.verifier.state,
           lagBytes: status.lag?.bytes ?? 0,
           lagSeconds: status.lag?.seconds ?? 0,
           maxLagBytes: options.maxLagBytes,

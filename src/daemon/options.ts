@@ -15,6 +15,8 @@ export interface DaemonOptions {
   readonly jobs: number;
   /** WAL that the way back's slot may retain after the cutover; past it the way back is closed. Default: DEFAULT_WAY_BACK_WAL_BYTES. */
   readonly wayBackWalBytes?: number;
+  /** Ceiling of the verification, for each side; without it as fast as it goes. */
+  readonly verifyBytesPerSecond?: number;
   readonly http: { readonly host: string; readonly port: number } | null;
   readonly signal: AbortSignal;
   readonly log: Logger;

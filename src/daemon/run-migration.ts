@@ -39,6 +39,7 @@ import { Pool } from './pool.ts';
 import { monitor$, slotLost } from './monitor.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
+import { Verifier } from './verifier.ts';
 
 /**
  * Credit of the stream: what may be received and not yet applied. A batch holds about a third of the bytes, so that the next one is
@@ -117,12 +118,31 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       closing.push(() => running.catch(() => undefined));
       return from(running);
     });
+    const verifier = new Verifier({
+      settings,
+      migrationId: migration.id,
+      plan: migration.plan,
+      sql: session.verify,
+      applier: following,
+      jobs: options.jobs,
+      bytesPerSecond: options.verifyBytesPerSecond ?? null,
+      rowBytes: rowBytesOf(migration.plan),
+      unpaused: (until) => untilUnpaused(state, until),
+      signal: stop,
+      log,
+    });
+    const verified$ = defer(() => {
+      const running = verifier.run();
+      closing.push(() => running.catch(() => undefined));
+      return from(running);
+    });
     const command$ = commands$({
       settings,
       migration,
       table,
       applier: following,
       wayBack,
+      verifier,
       state,
       metrics,
       listener,
@@ -139,7 +159,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     const monitored$ = (
       wayBack
         ? watchWayBack$({ ...watched, parent: wayBack.parent, limitBytes: options.wayBackWalBytes ?? DEFAULT_WAY_BACK_WAL_BYTES })
-        : monitor$({ ...watched, migration, applier: following, ...READY, log })
+        : monitor$({ ...watched, migration, applier: following, verifier, ...READY, log })
     ).pipe(tap((status) => options.onProgress?.(statusLine(status))));
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(
@@ -153,6 +173,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
         applied$,
         merge(
           backfill$.pipe(ignoreElements()),
+          verified$.pipe(ignoreElements()),
           command$.pipe(
             tap(() => {
               over$.next();
@@ -260,4 +281,11 @@ async function open(closing: (() => Promise<unknown>)[], make: () => Promise<Cli
   const client = await make();
   closing.push(() => close(client));
   return client;
+}
+
+/** What a row takes, about; at least what a row takes at all. */
+function rowBytesOf({ units }: MigrationPlan): number {
+  const rows = units.reduce((sum, unit) => sum + unit.rowsEstimated, 0);
+  const bytes = units.reduce((sum, unit) => sum + unit.bytesEstimated, 0);
+  return rows === 0 ? 200 : Math.max(40, bytes / rows);
 }

@@ -27,8 +27,6 @@ export interface Metrics {
   rowsCopied(count: number): void;
   /** One attempt to take the cutover's locks. */
   lockAttempt(outcome: LockOutcome): void;
-  /** Differences that the last verification found. */
-  verifyDifferences(count: number): void;
   /** Moves every gauge to a fresh status. */
   setStatus(status: Status): void;
 }
@@ -63,7 +61,11 @@ export function createMetrics(migration: string): Metrics {
     labelNames: ['outcome'],
     registers,
   });
-  const differences = gauge('verify_differences', 'Differences that the last verification found');
+  const differences = gauge('verify_differences', 'Keys that differ between source and target; anything but 0 refuses the cutover');
+  const verified = gauge('verified_units', 'Leaves, or whole tables, that were compared with the source in this pass');
+  const verifiable = gauge('verify_units', 'Leaves, or whole tables, that a full pass compares');
+  const verifiedRows = gauge('verified_rows', 'Rows that this pass has compared');
+  const rechecked = gauge('verify_rechecked_keys', 'Keys that changed after they were compared, and were compared again');
   const lagBytes = gauge('lag_bytes', 'WAL between the applied position and the end of the WAL');
   const lagSeconds = gauge('lag_seconds', 'Age of the last applied transaction, 0 when nothing is behind');
   const rowsEstimated = gauge('rows_estimated', 'Rows that the backfill is going to copy, as the statistics tell');
@@ -92,7 +94,6 @@ export function createMetrics(migration: string): Metrics {
     changesApplied: (op, count) => changes.inc({ op }, count),
     rowsCopied: (count) => copied.inc(count),
     lockAttempt: (outcome) => attempts.inc({ outcome }),
-    verifyDifferences: (count) => differences.set(count),
     setStatus: (status) => {
       for (const name of PHASES) phase.set({ phase: name }, status.phase === name ? 1 : 0);
       for (const state of ['pending', 'loading', 'indexing', 'live'] as const) units.set({ state }, status.units[state]);
@@ -101,6 +102,11 @@ export function createMetrics(migration: string): Metrics {
       wayBack.set(status.wayBack?.open === true ? 1 : 0);
       paused.set(status.paused ? 1 : 0);
       anomalies.set(status.anomalies);
+      differences.set(status.verified.differences);
+      verified.set(status.verified.units);
+      verifiable.set(status.verified.total);
+      verifiedRows.set(status.verified.rows);
+      rechecked.set(status.verified.rechecked);
       lagBytes.set(status.lag?.bytes ?? 0);
       lagSeconds.set(status.lag?.seconds ?? 0);
       retained.set(status.slot?.retainedBytes ?? 0);

@@ -10,6 +10,8 @@ export type UnitStep = 'chunks' | 'purge' | 'index' | 'resync' | 'live';
 export interface PhaseFacts {
   readonly units: { readonly live: number; readonly total: number };
   readonly repairKeys: number;
+  /** Parts of the table that were compared, of all; a pass that found a difference does not count. */
+  readonly verified: { readonly checked: number; readonly total: number; readonly tainted: boolean };
   readonly lagBytes: number;
   readonly lagSeconds: number;
   readonly maxLagBytes: number;
@@ -20,14 +22,16 @@ export interface PhaseFacts {
 export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'catchup' | 'ready'> {
   if (facts.units.live < facts.units.total) return 'backfill';
   if (facts.repairKeys > 0 || facts.lagBytes > facts.maxLagBytes || facts.lagSeconds > facts.maxLagSeconds) return 'catchup';
+  if (facts.verified.tainted || facts.verified.checked < facts.verified.total) return 'catchup';
   return 'ready';
 }
 
 /** Verbs that act on a migration, and the phases they fit. */
-const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
+const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
   start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched', 'rolled_back'],
   pause: ['backfill', 'catchup', 'ready'],
   resume: ['backfill', 'catchup', 'ready'],
+  verify: ['backfill', 'catchup', 'ready'],
   cutover: ['backfill', 'catchup', 'ready'],
   rollback: ['switched'],
   abort: ['prepared', 'backfill', 'catchup', 'ready', 'failed', 'cutover', 'rolled_back'],

@@ -49,7 +49,7 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement = `store/${string}` | `backfill/${string}` | `apply/${string}` | `cutover/${string}` | `rollback/${string}`;
+export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'cutover' | 'rollback' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {

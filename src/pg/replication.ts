@@ -10,6 +10,7 @@ import { MigratorError } from '../errors.ts';
 import { WALSENDER_NAME } from '../plan/preflight/standbys.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
+import { listenFromTheBeginning } from './replication-client.ts';
 import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
 
 /** One thing that the walsender sent. */
@@ -126,6 +127,7 @@ export class WalReceiver {
   /** Connects and streams; what fails is told to the sink. */
   start(): void {
     const service = this.#service;
+    listenFromTheBeginning(service);
     service.on('start', () => {
       this.#streaming = true;
       this.#sendFeedback();

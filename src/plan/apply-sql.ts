@@ -89,6 +89,9 @@ export function planApplySql(plan: MigrationPlan, baseTypes: readonly string[]):
   };
 }
 
-export function keyTable(kind: 'touched' | 'fence' | 'repair', id: number): QualifiedName {
+/** Tables of keys that each migration has for itself, in the control schema. */
+export const KEY_TABLES = ['touched', 'fence', 'repair', 'changed', 'suspect'] as const;
+
+export function keyTable(kind: (typeof KEY_TABLES)[number], id: number): QualifiedName {
   return { schema: 'partitioner', name: `${kind}_${id}` };
 }

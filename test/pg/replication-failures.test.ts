@@ -185,6 +185,34 @@ describe('a connection', () => {
     }
   });
 
+  it('is ended by the server in the same read that says it stands: an error, and no crash', async () => {
+    const { slot } = await prepare('ended');
+    const { clientConfig } = database.settings();
+    const fields = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command', ''];
+    const fatal = Buffer.from(`E\0\0\0\0${fields.map((field) => `${field}\0`).join('')}`);
+    fatal.writeInt32BE(fatal.length - 1, 1);
+    const ready = Buffer.from('Z\0\0\0\u0005I');
+    const proxy = createServer((socket) => {
+      const upstream = connectSocket(clientConfig.port!, clientConfig.host);
+      for (const end of [socket, upstream]) end.on('error', () => undefined);
+      socket.pipe(upstream);
+      upstream.on('data', (data: Buffer) => {
+        if (!data.subarray(-ready.length).equals(ready)) return void socket.write(data);
+        socket.end(Buffer.concat([data, fatal]));
+        upstream.destroy();
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const address = proxy.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    try {
+      await using stream = openStream({ settings: { clientConfig: { ...clientConfig, host: '127.0.0.1', port: address.port } } }, slot);
+      expect(await stream.ended).toMatchObject({ code: 'POSTGRES', detail: expect.stringContaining('57P01') });
+    } finally {
+      proxy.close();
+    }
+  });
+
   it('that is not made is an error', async () => {
     const { slot } = await prepare('refused');
     const settings = { clientConfig: { ...database.settings().clientConfig, port: 1 } };

@@ -1,0 +1,24 @@
+import pg from 'pg';
+import type { LogicalReplicationService } from 'pg-logical-replication';
+
+/**
+ * The library listens for a connection's errors only once it stands. A session that is ended with its first answer still unread would
+ * crash the process: its error comes in the same read.
+ */
+export function listenFromTheBeginning(service: LogicalReplicationService): void {
+  const inside = service as unknown as {
+    readonly clientConfig: pg.ClientConfig;
+    _client: pg.Client | null;
+    _connection: unknown;
+    client(): Promise<[pg.Client, unknown]>;
+  };
+  inside.client = async () => {
+    await service.stop();
+    const client = new pg.Client({ ...inside.clientConfig, replication: 'database' } as pg.ClientConfig);
+    client.on('error', (error) => service.emit('error', error));
+    inside._client = client;
+    await client.connect();
+    inside._connection = (client as unknown as { readonly connection: unknown }).connection;
+    return [client, inside._connection];
+  };
+}
