@@ -11,7 +11,8 @@ from (
   from (
     select
       c.relname, c.relnamespace, c.relowner, c.relkind, c.relpersistence, c.relam, c.reltablespace, c.relreplident, c.reloptions,
-      c.relrowsecurity, c.reloftype, c.relispartition, c.relacl, t.reloptions as toast_options
+      c.relrowsecurity, c.reloftype, c.relispartition, coalesce(c.relacl, acldefault('r', c.relowner)) as relacl,
+      t.reloptions as toast_options
     from pg_class c
     left join pg_class t on t.oid = c.reltoastrelid
     where c.oid = $1::oid

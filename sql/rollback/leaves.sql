@@ -1,4 +1,5 @@
--- The partitions of a table as they are now, with their bounds as PostgreSQL prints them, and what a table of foreign keys they have by themselves.
+-- The partitions of a table as they are now, with their bounds as PostgreSQL prints them, and what hangs on them alone: foreign keys, triggers,
+-- foreign keys of other tables.
 -- $1::oid: partitioned table
 select
   c.oid::text as oid,
@@ -9,7 +10,17 @@ select
     select con.conname::text from pg_constraint con
     where con.conrelid = c.oid and con.contype = 'f' and con.conparentid = 0
     order by con.conname
-  ) as "foreignKeys"
+  ) as "foreignKeys",
+  array(
+    select t.tgname::text from pg_trigger t
+    where t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0
+    order by t.tgname
+  ) as triggers,
+  array(
+    select con.conrelid::regclass::text || '.' || quote_ident(con.conname) from pg_constraint con
+    where con.confrelid = c.oid and con.contype = 'f' and con.conparentid = 0
+    order by 1
+  ) as "referencedBy"
 from pg_inherits i
 join pg_class c on c.oid = i.inhrelid
 join pg_namespace n on n.oid = c.relnamespace

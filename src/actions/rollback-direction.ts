@@ -29,7 +29,13 @@ export function rollbackDirection(parent: Migration & { readonly plan: Migration
       await refuseAltered(client, quoteName(plan.retired), facts.table.oid, facts.retiredParts);
       const leaves = await listCatalogLeaves(client, sourceOid);
       const { kind } = plan.partitionKey;
-      added = planLeavesBack(await listLeaves(client, parent.id), leaves, { schema: source.schema, kind, table: quoteName(source) });
+      const foreignKeys = new Set(facts.attachments.foreignKeys.filter(({ isOut }) => isOut).map(({ name }) => name));
+      added = planLeavesBack(await listLeaves(client, parent.id), leaves, {
+        schema: source.schema,
+        kind,
+        table: quoteName(source),
+        foreignKeys,
+      });
       const carried = await planCarriedBack(client, partitioned, wayBack, parent, leaves);
       refuseUncarried(carried, source, { verb: 'taken back', detail: 'nothing was switched' });
       return {

@@ -10,7 +10,19 @@ export interface CatalogLeaf {
   readonly name: string;
   /** `FOR VALUES FROM ('2026-01-01 00:00:00+00') TO (MAXVALUE)`, or DEFAULT. */
   readonly bound: string;
+  /** Its own, which it does not have from its table. */
   readonly foreignKeys: readonly string[];
+  readonly triggers: readonly string[];
+  /** Foreign keys of other tables, `app.note.note_fkey`. */
+  readonly referencedBy: readonly string[];
+}
+
+interface LeavesBack {
+  readonly schema: string;
+  readonly kind: KeyKind;
+  readonly table: string;
+  /** Those of the table, which leaves may have by themselves. */
+  readonly foreignKeys: ReadonlySet<string>;
 }
 
 /**
@@ -20,7 +32,7 @@ export interface CatalogLeaf {
 export function planLeavesBack(
   known: readonly LeafRange[],
   now: readonly CatalogLeaf[],
-  { schema, kind, table }: { readonly schema: string; readonly kind: KeyKind; readonly table: string },
+  { schema, kind, table, foreignKeys }: LeavesBack,
 ): LeafRange[] {
   const refuse = (message: string, hint: string): never => {
     throw new MigratorError('PREFLIGHT_REFUSED', message, { detail: 'nothing was switched', hint });
@@ -35,6 +47,12 @@ export function planLeavesBack(
       );
     if (leaf.schema !== schema)
       return refuse(`partition ${name} lies in another schema than its table`, `ALTER TABLE ${name} SET SCHEMA ${schema};`);
+    const own = [...leaf.triggers, ...leaf.foreignKeys.filter((key) => !foreignKeys.has(key)), ...leaf.referencedBy];
+    if (own.length > 0)
+      return refuse(
+        `partition ${name} has what its table has not: ${own.join(', ')}`,
+        'drop it: it would act on what the stream writes there',
+      );
     return { name: leaf.name, ...bounds };
   });
   for (const { name, lower, upper } of known) {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { sendCommand, type CommandOutcome, type CommandVerb } from '../../src/actions/command.ts';
 import { runDaemon } from '../../src/daemon/daemon.ts';
+import type { DaemonOptions } from '../../src/daemon/options.ts';
 import type { Client } from '../../src/pg/client.ts';
 import type { ConnectionSettings } from '../../src/pg/connection.ts';
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from '../../src/plan/options.ts';
@@ -13,7 +14,12 @@ export interface TestDaemon extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export function startDaemon(settings: ConnectionSettings, table: string, plan: Partial<PlanOptions> = {}): TestDaemon {
+export function startDaemon(
+  settings: ConnectionSettings,
+  table: string,
+  plan: Partial<PlanOptions> = {},
+  more: Partial<DaemonOptions> = {},
+): TestDaemon {
   const stop = new AbortController();
   const ended = runDaemon({
     settings,
@@ -21,6 +27,7 @@ export function startDaemon(settings: ConnectionSettings, table: string, plan: P
     plan: { ...DEFAULT_PLAN_OPTIONS, range: 'at', premake: 1, ...plan },
     jobs: 2,
     http: null,
+    ...more,
     signal: stop.signal,
     log: pino({ level: process.env['TEST_VERBOSE'] === undefined ? 'silent' : 'debug' }, process.stderr),
   });

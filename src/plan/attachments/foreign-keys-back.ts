@@ -35,7 +35,7 @@ export function planForeignKeyBack(
   const full = isOut ? name : `${label(table)}.${name}`;
   const base = { kind: 'foreign key', name: full, check: isOut ? 'foreign-keys-out' : 'foreign-keys-in' } as const;
   const option = decisions[`foreign-key:${label(table)}.${name}`];
-  const isGone = (!standing && leaves.length === 0 && option !== 'drop') || !(isOut || context.existing(table));
+  const isGone = !standing && leaves.length === 0 && (option !== 'drop' || !(isOut || context.existing(table)));
   if (isGone) return only({ ...base, fate: 'stays', how: 'it was dropped since the cutover, and is not made again' });
   if (!before.some(same) && isIn && !hasUnique(context, key.referencedColumns)) {
     return only({
