@@ -26,8 +26,8 @@ export interface VerificationState {
 /** What a comparison of few keys with much is planned without: anything but a nested loop over an index scan is wrong there. */
 export const PLANNER = ['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'enable_material'] as const;
 
-/** Keys that one comparison of logged changes takes. */
-const RECHECK_KEYS = 20_000;
+/** Keys that one comparison of logged changes takes; fewer where each of them may be looked for in many leaves. */
+const RECHECK = { most: 20_000, least: 100, probes: 1_000_000 };
 
 export async function readVerification(client: Client, migrationId: number): Promise<VerificationState> {
   const [row] = await store(client, 'verify/fetch-verification', [migrationId]);
@@ -55,14 +55,15 @@ export interface Rechecked {
  * whatever changes them later is logged again. Those that do not may be behind the stream, and become suspects.
  * Only one session of a migration may do so at a time.
  */
-export async function recheckChanges(client: Client, { migrationId, sql }: Verification): Promise<Rechecked> {
+export async function recheckChanges(client: Client, { migrationId, sql }: Verification, leaves: number): Promise<Rechecked> {
+  const most = Math.max(RECHECK.least, Math.min(RECHECK.most, Math.floor(RECHECK.probes / leaves)));
   return inTransaction(
     client,
     async () => {
       const at = await readSettledPosition(client, migrationId);
       if (at.unseen > 0) return { keys: 0, behind: 0, isUnsettled: true };
       const { checkedTo, truncated } = await readVerification(client, migrationId);
-      const logged = await client.query<{ last: string | null; behind: number }>(sql.nextLogged, [checkedTo.toString(), RECHECK_KEYS]);
+      const logged = await client.query<{ last: string | null; behind: number }>(sql.nextLogged, [checkedTo.toString(), most]);
       const { last, behind } = logged.rows[0]!;
       if (last === null) return { keys: 0, behind: 0, isUnsettled: false };
       await client.query(sql.takeLogged, [checkedTo.toString(), last]);
@@ -71,7 +72,7 @@ export async function recheckChanges(client: Client, { migrationId, sql }: Verif
       await client.query(sql.acquitTaken, [last]);
       await client.query(sql.forgetLogged, [last]);
       await store(client, 'verify/move-checked', [migrationId, last, keys]);
-      return { keys, behind: Math.max(0, behind - RECHECK_KEYS), isUnsettled: false };
+      return { keys, behind: Math.max(0, behind - most), isUnsettled: false };
     },
     'begin isolation level repeatable read',
   );

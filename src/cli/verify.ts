@@ -103,7 +103,7 @@ function render({ source, verified }: Status, repaired: number, keys: readonly D
   const { units, rows, rechecked, differences } = verified;
   const lines = [
     `${source}: ${formatCount(rows)} rows in ${units} ${units === 1 ? 'part' : 'parts'} compared, ${formatCount(rechecked)} changed keys compared again: ` +
-      `${differences === 0 ? 'no difference' : `${differences} keys DIFFER`}`,
+      (differences === 0 ? 'no difference' : `${differences} keys DIFFER`),
   ];
   if (repaired > 0) lines.push(`${repaired} keys were read again from the source before this pass.`);
   for (const { key, kind, source: ours, target, columns } of keys) {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { judgeSuspects, PLANNER, readVerification, recheckChanges, type Verification } from '../actions/verify-changes.ts';
+import { judgeSuspects, readVerification, recheckChanges, type Rechecked, type Verification } from '../actions/verify-changes.ts';
 import { verifyBound, verifyRange, WHOLE_TABLE, type Part } from '../actions/verify-range.ts';
-import { abandon, close, connect, type Client } from '../pg/client.ts';
+import { abandon, close, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, store } from '../pg/control-store.ts';
 import { copyOutRows } from '../pg/copy.ts';
@@ -11,6 +11,8 @@ import { wholeKey } from '../actions/applier-session.ts';
 import type { Applier } from './applier.ts';
 import { Gate } from './gate.ts';
 import { Pool } from './pool.ts';
+import { Rate } from './rate.ts';
+import { openRangeSession, openRecheckSession } from './verifier-sessions.ts';
 
 export interface VerifierOptions extends Verification {
   readonly settings: ConnectionSettings;
@@ -44,8 +46,8 @@ const RETRY_MS = 50;
 /** A range is read in one short transaction: some seconds on the slowest disk. */
 const RANGE_BYTES = 64 << 20;
 const RANGE_ROWS = { least: 500, most: 500_000 };
-/** So many logged keys are left to the proof under the lock. */
-const PROVABLE = 500;
+/** When a comparison took no more than this, in keys times leaves, what comes meanwhile is left to the proof under the lock. */
+const PROVABLE = 20_000;
 /** With more logged keys than this, the comparison has been outrun: everything is compared anew. */
 const MOST_BEHIND = 5_000_000;
 
@@ -56,15 +58,21 @@ const MOST_BEHIND = 5_000_000;
 export class Verifier {
   readonly #options: VerifierOptions;
   readonly #gate = new Gate();
+  readonly #rate: Rate;
   readonly #ranges: Pool<Client>;
   readonly #running = new Map<number, Promise<void>>();
   #session: Client | null = null;
   #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0 };
-  #nextAt = 0;
+  #byKey = false;
+  /** Of this pass. */
+  readonly #checked = new Set<number>();
+  /** Of parts that an earlier daemon has begun. */
+  readonly #reached = new Map<number, readonly string[]>();
 
   constructor(options: VerifierOptions) {
     this.#options = options;
-    this.#ranges = new Pool<Client>({ size: options.jobs, make: () => openSession(options.settings), dispose: close, abandon });
+    this.#rate = new Rate(options.bytesPerSecond);
+    this.#ranges = new Pool<Client>({ size: options.jobs, make: () => openRangeSession(options.settings), dispose: close, abandon });
   }
 
   get state(): VerifierState {
@@ -82,10 +90,11 @@ export class Verifier {
     };
     stop.addEventListener('abort', onStop);
     try {
-      this.#session = await openRecheckSession(this.#options);
+      this.#session = await openRecheckSession(this.#options.settings, this.#options);
+      await this.#reload();
       while (!stop.aborted) {
         const isBusy = await this.#gate.pass(async () => this.#recheck(this.#session!));
-        await this.#begin(stop, (error) => {
+        this.#begin(stop, (error) => {
           failed.abort(error);
         });
         if (!isBusy) await sleep(TICK_MS, undefined, { signal: stop }).catch(() => undefined);
@@ -112,8 +121,8 @@ export class Verifier {
     const { signal } = this.#options;
     for (let round = 0; round < 100; round++) {
       signal.throwIfAborted();
-      await this.#recheck(this.#session!);
-      if (this.#state.behind <= PROVABLE) return;
+      const { keys, behind } = await this.#recheckOnce(this.#session!);
+      if (behind === 0 && keys * this.#options.applier.session.leaves.leaves.length <= PROVABLE) return;
     }
   }
 
@@ -125,6 +134,7 @@ export class Verifier {
       await client.query(sql.forgetSuspects);
       const [row] = await store(client, 'verify/begin-pass', [migrationId]);
       await addHistory(client, migrationId, 'verification begun', { pass: row!.pass });
+      await this.#reload();
       await this.#refresh(client);
       return row!.pass as number;
     });
@@ -147,14 +157,19 @@ export class Verifier {
 
   /** Whether there is more to compare at once. */
   async #recheck(client: Client): Promise<boolean> {
-    const rechecked = await recheckChanges(client, this.#options);
+    const rechecked = await this.#recheckOnce(client);
+    await this.#refresh(client);
+    return rechecked.behind > 0 && !rechecked.isUnsettled;
+  }
+
+  async #recheckOnce(client: Client): Promise<Rechecked> {
+    const rechecked = await recheckChanges(client, this.#options, this.#options.applier.session.leaves.leaves.length);
     const { different, suspected } = await judgeSuspects(client, this.#options);
     if (different > this.#state.differences)
       this.#options.log.error({ differences: different }, 'source and target differ: the cutover is refused; see partitioner verify');
     this.#state = { ...this.#state, behind: rechecked.behind, differences: different, suspected };
     if (rechecked.behind > MOST_BEHIND) await this.#giveUp(client);
-    await this.#refresh(client);
-    return rechecked.behind > 0 && !rechecked.isUnsettled;
+    return rechecked;
   }
 
   /** The log has outgrown what is compared again: everything is compared anew instead. */
@@ -166,47 +181,51 @@ export class Verifier {
     await client.query(sql.forgetLog);
     await client.query(sql.forgetSuspects);
     await store(client, 'verify/begin-pass', [migrationId]);
+    await this.#reload();
   }
 
   async #refresh(client: Client): Promise<void> {
     const { migrationId } = this.#options;
-    const { pass, tainted, byKey } = await readVerification(client, migrationId);
-    const parts = await store(client, 'verify/list-parts', [migrationId]);
-    const total = byKey ? 1 : this.#options.applier.session.leaves.leaves.length;
-    const checked = parts.filter((part) => part.checked === true).length;
+    const { pass, tainted } = await readVerification(client, migrationId);
+    const total = this.#byKey ? 1 : this.#options.applier.session.leaves.leaves.length;
+    const checked = this.#checked.size;
     const isDone = checked >= total && this.#state.checked < this.#state.total;
     this.#state = { ...this.#state, pass, tainted, checked, total };
     if (isDone) await addHistory(client, migrationId, 'verified', { pass, parts: total });
   }
 
-  /** Begins what is live and not compared yet. */
-  async #begin(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
-    const { session } = this.#options.applier;
-    if (this.#running.size >= this.#options.jobs) return;
-    for (const part of await this.#openParts()) {
-      if (this.#running.size >= this.#options.jobs) return;
-      if (this.#running.has(part.part)) continue;
-      const isLive = part.leaf
-        ? session.units.get(part.leaf.unit) === 'live'
-        : [...session.units.values()].every((state) => state === 'live');
-      if (!isLive) continue;
-      const running = this.#compare(part, signal)
-        .catch((error: unknown) => {
-          if (!signal.aborted) onError(error);
-        })
-        .finally(() => this.#running.delete(part.part));
-      this.#running.set(part.part, running);
+  /** What the pass has done before this daemon began. */
+  async #reload(): Promise<void> {
+    const { migrationId } = this.#options;
+    this.#byKey = (await readVerification(this.#session!, migrationId)).byKey;
+    this.#checked.clear();
+    this.#reached.clear();
+    for (const { part, reached, checked } of await store(this.#session!, 'verify/list-parts', [migrationId])) {
+      if (checked === true) this.#checked.add(part as number);
+      else this.#reached.set(part as number, reached as string[]);
     }
   }
 
-  async #openParts(): Promise<Part[]> {
-    const { migrationId, applier } = this.#options;
-    const { byKey } = await readVerification(this.#session!, migrationId);
-    const begun = new Map((await store(this.#session!, 'verify/list-parts', [migrationId])).map((row) => [row.part as number, row]));
-    const parts = byKey ? [{ part: WHOLE_TABLE, leaf: null }] : applier.session.leaves.leaves.map((leaf) => ({ part: leaf.leaf, leaf }));
-    return parts
-      .filter(({ part }) => begun.get(part)?.checked !== true)
-      .map((part) => ({ ...part, reached: (begun.get(part.part)?.reached as string[] | undefined) ?? null }));
+  /** Begins what is live and not compared yet. */
+  #begin(signal: AbortSignal, onError: (error: unknown) => void): void {
+    const { jobs, applier } = this.#options;
+    const { leaves, units } = applier.session;
+    const parts = this.#byKey ? [{ part: WHOLE_TABLE, leaf: null }] : leaves.leaves.map((leaf) => ({ part: leaf.leaf, leaf }));
+    for (const { part, leaf } of parts) {
+      if (this.#running.size >= jobs || signal.aborted) return;
+      if (this.#running.has(part) || this.#checked.has(part)) continue;
+      const isLive = leaf ? units.get(leaf.unit) === 'live' : [...units.values()].every((state) => state === 'live');
+      if (!isLive) continue;
+      const running = this.#compare({ part, leaf, reached: this.#reached.get(part) ?? null }, signal)
+        .catch((error: unknown) => {
+          if (!signal.aborted) onError(error);
+        })
+        .finally(() => {
+          this.#running.delete(part);
+          this.#begin(signal, onError);
+        });
+      this.#running.set(part, running);
+    }
   }
 
   /** One part, range by range, as long as the pass goes on. */
@@ -221,7 +240,7 @@ export class Verifier {
     }
     while (part) {
       await unpaused(signal);
-      await this.#untilRate(signal);
+      await this.#rate.wait(signal);
       const current: Part = part;
       part = await this.#gate.pass(() =>
         this.#ranges.use(async (client) => {
@@ -229,45 +248,12 @@ export class Verifier {
           if (this.#state.pass !== pass) return null;
           const outcome = await verifyRange(client, this.#options, current, rows);
           if (outcome.type !== 'compared') return current;
-          this.#spend(outcome.rows);
+          this.#rate.spend(outcome.rows * rowBytes);
+          if (outcome.reached === null) this.#checked.add(current.part);
           return outcome.reached === null ? null : { ...current, reached: outcome.reached };
         }),
       );
       if (part === current) await sleep(RETRY_MS, undefined, { signal });
     }
-  }
-
-  #spend(rows: number): void {
-    const { bytesPerSecond, rowBytes } = this.#options;
-    if (bytesPerSecond === null) return;
-    this.#nextAt = Math.max(this.#nextAt, performance.now()) + (rows * rowBytes * 1000) / bytesPerSecond;
-  }
-
-  async #untilRate(signal: AbortSignal): Promise<void> {
-    const wait = this.#nextAt - performance.now();
-    if (wait > 0) await sleep(wait, undefined, { signal });
-  }
-}
-
-async function openSession(settings: ConnectionSettings): Promise<Client> {
-  const client = await connect(settings, { applicationName: 'partitioner verifier' });
-  try {
-    await client.query(`set jit = off; set work_mem = '64MB'`);
-    return client;
-  } catch (error) {
-    await close(client);
-    throw error;
-  }
-}
-
-async function openRecheckSession({ settings, sql }: VerifierOptions): Promise<Client> {
-  const client = await openSession(settings);
-  try {
-    await client.query(PLANNER.map((name) => `set ${name} = off`).join('; '));
-    await client.query(sql.createCheck);
-    return client;
-  } catch (error) {
-    await close(client);
-    throw error;
   }
 }

@@ -91,13 +91,14 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
   const on = (table: string, keys: string): string => keyNames.map((name, k) => `${table}.${name} = ${keys}.k${k}`).join(' and ');
   const same = (a: string, b: string): string => ks.map((k) => `${a}.${k} = ${b}.${k}`).join(' and ');
   const within = (alias: string, intervals: readonly KeyInterval[]): string => intervalPredicate(`${alias}.${at}`, plan, intervals);
+  // A partition that was attached after the snapshot is there all the same, with what was copied into it before: both sides are cut.
+  const cut = (alias: string, live: readonly KeyInterval[] | null): string => (live === null ? '' : ` and (${within(alias, live)})`);
   const sides = (live: readonly KeyInterval[] | null): string =>
-    `${CHECK} c left join ${source} s on ${on('s', 'c')}${live === null ? '' : ` and (${within('s', live)})`} left join ${target} t on ${on('t', 'c')} and t.${at} = s.${at}`;
-  const elsewhere = `exists (select from ${target} x where ${on('x', 'c')} and (s.${at} is null or x.${at} <> s.${at}))`;
-  const differs =
+    `${CHECK} c left join ${source} s on ${on('s', 'c')}${cut('s', live)} left join ${target} t on ${on('t', 'c')} and t.${at} = s.${at}`;
+  const differs = (live: readonly KeyInterval[] | null): string =>
     `(s.${at} is not null and (t.${at} is null or ${row('s')} is distinct from ${row('t')})) or ` +
     // A row can only stay behind where one has left a leaf: only then every leaf is asked.
-    `((c.anywhere or s.${at} is null) and ${elsewhere})`;
+    `((c.anywhere or s.${at} is null) and exists (select from ${target} x where ${on('x', 'c')} and (s.${at} is null or x.${at} <> s.${at})${cut('x', live)}))`;
   const upsert = `on conflict (${list}) do update set n = excluded.n, lsn = excluded.lsn, truncated = excluded.truncated, part = excluded.part, state = 'suspected'`;
   const into = `insert into ${suspect} (${list}, n, lsn, truncated, part, state)`;
   const predicates = (range: KeyRange): { source: string; target: string; from: string; values: unknown[] } => {
@@ -147,8 +148,8 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
       `union all select ${list}, true from ${suspect}) l group by ${list}`,
     countTaken: `select count(*)::int as keys from ${CHECK}`,
     suspectTaken: (live) =>
-      `${into} select distinct ${ks.map((k) => `c.${k}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, -1, 'suspected' from ${sides(live)} where ${differs} ${upsert}`,
-    differing: `select ${ks.map((k) => `c.${k}::text as ${k}`).join(', ')} from ${sides(null)} where ${differs} limit 10`,
+      `${into} select distinct ${ks.map((k) => `c.${k}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, -1, 'suspected' from ${sides(live)} where ${differs(live)} ${upsert}`,
+    differing: `select ${ks.map((k) => `c.${k}::text as ${k}`).join(', ')} from ${sides(null)} where ${differs(null)} limit 10`,
     acquitTaken: `delete from ${suspect} u using ${CHECK} c where ${same('u', 'c')} and u.n < $1::bigint`,
     forgetLogged: `delete from ${changed} where n <= $1::bigint`,
     releaseSuspects:
