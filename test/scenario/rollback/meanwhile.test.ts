@@ -92,7 +92,7 @@ const REFUSED: Readonly<Record<string, { readonly change: string; readonly mend:
   'a trigger of a leaf alone': {
     change: `create function app.silent() returns trigger language plpgsql as 'begin return null; end'; create trigger silent after insert on app.events_p2026_02 execute function app.silent()`,
     mend: 'drop trigger silent on app.events_p2026_02',
-    message: /partition events_p2026_02 has what its table has not: silent/,
+    message: /events_p2026_02" has what its table has not: silent/,
   },
   'a rule': {
     change: 'create rule nothing as on delete to app.events where old.id < 0 do instead nothing',
