@@ -1,11 +1,12 @@
 -- The partitions of a table as they are now, with their bounds as PostgreSQL prints them, and what hangs on them alone: foreign keys, triggers,
--- foreign keys of other tables.
+-- foreign keys of other tables. Another file than before: it was truncated or rewritten.
 -- $1::oid: partitioned table
 select
   c.oid::text as oid,
   n.nspname as schema,
   c.relname as name,
   pg_get_expr(c.relpartbound, c.oid) as bound,
+  pg_relation_filenode(c.oid)::text as filenode,
   array(
     select con.conname::text from pg_constraint con
     where con.conrelid = c.oid and con.contype = 'f' and con.conparentid = 0

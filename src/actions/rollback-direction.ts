@@ -7,16 +7,22 @@ import type { Client } from '../pg/client.ts';
 import { listLeaves, store, type Migration } from '../pg/control-store.ts';
 import type { OpenWayBack } from '../pg/way-back-store.ts';
 import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
-import { planLeavesBack } from '../plan/leaves-back.ts';
+import { planLeavesBack, suspiciousLeaves } from '../plan/leaves-back.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { planSwapBack } from '../plan/swap-back.ts';
 import { changedKinds } from '../plan/way-back.ts';
+import { compareLeaf } from './compare-leaf.ts';
 import { listCatalogLeaves, planCarriedBack, readTextBack } from './plan-carried-back.ts';
 import { refuseUncarried } from './plan-carried.ts';
 import type { SwapDirection } from './swap-direction.ts';
 
 /** From the partitioned table back to the un-partitioned one, which the stream of the way back has kept exact. */
-export function rollbackDirection(parent: Migration & { readonly plan: MigrationPlan }, wayBack: OpenWayBack): SwapDirection {
+export function rollbackDirection(
+  parent: Migration & { readonly plan: MigrationPlan },
+  wayBack: OpenWayBack,
+  /** Resolves when the retired table has everything that was committed before the call. */
+  caughtUp: () => Promise<void>,
+): SwapDirection {
   const { source, plan } = parent;
   const { facts, sourceOid } = wayBack;
   let added: readonly LeafRange[] = [];
@@ -36,6 +42,7 @@ export function rollbackDirection(parent: Migration & { readonly plan: Migration
         table: quoteName(source),
         foreignKeys,
       });
+      for (const leaf of suspiciousLeaves(facts.leafFiles, leaves)) await compareLeaf(client, wayBack, leaf, caughtUp);
       const carried = await planCarriedBack(client, partitioned, wayBack, parent, leaves);
       refuseUncarried(carried, source, { verb: 'taken back', detail: 'nothing was switched' });
       return {

@@ -7,6 +7,7 @@ import type { ConnectionSettings } from '../pg/connection.ts';
 import { store, type Migration } from '../pg/control-store.ts';
 import { listWaysBack } from '../pg/way-back-store.ts';
 import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
+import type { CatalogLeaf } from '../plan/leaves-back.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { publicationName, slotName } from '../plan/names.ts';
 import { planResyncSql } from '../plan/resync-sql.ts';
@@ -80,11 +81,13 @@ export async function openWayBack(
   locker: Client,
   { id, plan }: PreparedWayBack,
   { sourceOid }: Migration,
-  facts: Omit<WayBackFacts, 'partitionedParts' | 'retiredParts'>,
+  facts: Omit<WayBackFacts, 'partitionedParts' | 'retiredParts' | 'leafFiles'>,
 ): Promise<void> {
   const { fingerprint, parts: partitionedParts } = await fetchDefinition(locker, plan.sourceOid);
   const { parts: retiredParts } = await fetchDefinition(locker, sourceOid);
-  const whole: WayBackFacts = { ...facts, partitionedParts, retiredParts };
+  const leaves = (await store(locker, 'rollback/leaves', [plan.sourceOid])) as unknown as CatalogLeaf[];
+  const leafFiles = Object.fromEntries(leaves.map(({ oid, filenode }) => [oid, filenode]));
+  const whole: WayBackFacts = { ...facts, partitionedParts, retiredParts, leafFiles };
   await store(locker, 'rollback/open', [id, JSON.stringify(plan), JSON.stringify(whole), fingerprint]);
   await store(locker, 'rollback/start-position', [id]);
   await store(locker, 'store/insert-unit', [id, 0, 'live', 'live', 0, 0, 0]);

@@ -17,7 +17,7 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
-import { openApplierSession, type ApplierSession } from '../actions/applier-session.ts';
+import { openApplierSession } from '../actions/applier-session.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { quoteName } from '../domain/identifier.ts';
@@ -27,26 +27,20 @@ import { invariant, MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
-import { emitMessage, fetchSlot, type Migration } from '../pg/control-store.ts';
+import { emitMessage, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
-import { openReplication } from '../streams/replication.ts';
-import { Applier, type AppliedEvent } from './applier.ts';
+import type { Applier, AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
 import type { CommandEnd, RunningWayBack } from './command-context.ts';
 import { commands$ } from './commands.ts';
 import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
-import { monitor$, slotLost } from './monitor.ts';
+import { monitor$ } from './monitor.ts';
+import { openApplier } from './open-applier.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 import { Verifier } from './verifier.ts';
 
-/**
- * Credit of the stream: what may be received and not yet applied. A batch holds about a third of the bytes, so that the next one is
- * received and decoded while it is applied. A message costs 256 bytes beside its own: the bytes run out before the messages do.
- */
-const CREDIT = { messages: 65_000, bytes: 16 << 20 };
-const SLICE_BYTES = 5 << 20;
 /** An idle WAL is pushed this often while somebody waits for a position. */
 const PUSH_MS = 50;
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
@@ -192,36 +186,6 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     for (const close of closing.reverse()) await close().catch(() => undefined);
   }
   return end;
-}
-
-async function openApplier(
-  { settings, migration, control, log }: RunOptions,
-  session: ApplierSession,
-  closing: (() => Promise<unknown>)[],
-): Promise<Applier> {
-  const { plan } = migration;
-  const slot = await fetchSlot(control, plan.slotName);
-  if (!slot) throw slotLost(plan.slotName, 'it was dropped');
-  if (slot.walStatus === 'lost') throw slotLost(plan.slotName, 'its WAL was removed (max_slot_wal_keep_size)');
-  // The slot is told only what is committed; were it ahead (a failover, a hand), changes between the two would be lost.
-  if (slot.confirmedLsn > session.position.lsn) {
-    throw slotLost(
-      plan.slotName,
-      `it stands at ${formatLsn(slot.confirmedLsn)}, ahead of the applied position ${formatLsn(session.position.lsn)}`,
-    );
-  }
-  const replication = openReplication({
-    settings,
-    slotName: plan.slotName,
-    publicationName: plan.publicationName,
-    binary: plan.binary,
-    startLsn: session.position.lsn,
-    credit: CREDIT,
-    clientEncoding: session.clientEncoding,
-    log,
-  });
-  closing.push(() => replication.stop());
-  return new Applier(session, replication, SLICE_BYTES, () => performance.now());
 }
 
 async function serveHttp(

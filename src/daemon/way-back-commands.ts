@@ -5,7 +5,7 @@ import { dropForward, prepareForward } from '../actions/rollback.ts';
 import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
-import { fetchMigrationById, store } from '../pg/control-store.ts';
+import { emitMessage, fetchMigrationById, store } from '../pg/control-store.ts';
 import { assertReady } from './assert-ready.ts';
 import { switchContext, type CommandEnd, type CommandOptions, type RunningWayBack } from './command-context.ts';
 
@@ -50,8 +50,9 @@ async function runRollback(
   await afterSteps.stop();
   try {
     const context = switchContext(options, limits);
+    const caughtUp = async (): Promise<void> => context.passed(await emitMessage(options.listener, 'leaf'));
     await prepareForward(settings, parent, row.facts.table, context);
-    return await cutover({ ...context, migration: row, table: row.facts.table, direction: rollbackDirection(parent, row) });
+    return await cutover({ ...context, migration: row, table: row.facts.table, direction: rollbackDirection(parent, row, caughtUp) });
   } catch (error) {
     const now = await fetchMigrationById(options.listener, parent.id).catch(() => null);
     if (now?.phase === 'rolled_back') return now.receipt as CutoverReceipt; // the answer to its commit got lost on the way

@@ -14,6 +14,8 @@ export interface WayBackFacts {
   /** What hung on the un-partitioned table. */
   readonly attachments: Attachments;
   readonly decisions: Decisions;
+  /** The file of each leaf, by its oid: see suspiciousLeaves. */
+  readonly leafFiles: Readonly<Record<string, string | null>>;
 }
 
 /**

@@ -43,10 +43,10 @@ export async function startKnownWriter(database: TestDatabase, name: string): Pr
   const run = async (text: string, values: unknown[]): Promise<Row | undefined> => (await client.query<Row>(text, values)).rows[0];
   const keep = (row: Row | undefined, before: string): void => {
     if (!row) return;
-    const { id, number: _, ...known } = row;
+    const { id, at, kind, v, doc } = row;
     pending.push(() => {
       rows.delete(before);
-      rows.set(id, known);
+      rows.set(id, { at, kind, v, doc });
     });
   };
   let pending: (() => void)[] = [];

@@ -14,7 +14,8 @@ import { appliedBack, expectKind, switchBack, switchOver, untilPhaseOf } from '.
 function withoutOurs(facts: CatalogFacts): CatalogFacts {
   return new Map(
     [...facts].filter(
-      ([object, { of, facts: own }]) => !/partitioner_|events_p2/.test(`${object} ${of ?? ''} ${String(own['partition of'] ?? '')}`),
+      ([object, { of, facts: own }]) =>
+        !/partitioner_|events_p2/.test(`${object} ${of ?? ''} ${JSON.stringify(own['partition of'] ?? null)}`),
     ),
   );
 }

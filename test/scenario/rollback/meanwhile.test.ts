@@ -89,6 +89,12 @@ const REFUSED: Readonly<Record<string, { readonly change: string; readonly mend:
     mend: 'alter table app.refers drop constraint refers_fkey',
     message: /foreign key app.refers.refers_fkey blocks/,
   },
+  'a leaf attached with rows in it': {
+    change: `create table app.full_leaf (like app.events including all excluding identity); insert into app.full_leaf (id, at, v) values (900000, '2050-01-02', 'unseen');
+      alter table app.events attach partition app.full_leaf for values from ('2050-01-01') to ('2051-01-01')`,
+    mend: 'alter table app.events detach partition app.full_leaf',
+    message: /full_leaf" and the un-partitioned table differ in 1 keys/,
+  },
   'a trigger of a leaf alone': {
     change: `create function app.silent() returns trigger language plpgsql as 'begin return null; end'; create trigger silent after insert on app.events_p2026_02 execute function app.silent()`,
     mend: 'drop trigger silent on app.events_p2026_02',
@@ -119,4 +125,21 @@ test('what cannot go back refuses the rollback by name, and nothing is changed',
   );
   await switchBack(control);
   await expectKind(control, 'r');
+});
+
+test('a leaf that was truncated by its own name is noticed, one that was only rewritten is not', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await createEvents(control, 300);
+  await using daemon = startDaemon(database.settings, 'app.events');
+  await switchOver(daemon, control);
+  await control.query('vacuum full app.events_p2026_01');
+  await switchBack(control);
+  await switchOver(daemon, control);
+  await control.query('truncate app.events_p2026_02');
+  expect(await rollback(control)).toMatchObject({
+    ok: false,
+    error: { code: 'DIFFERENCE', message: expect.stringContaining('events_p2026_02') },
+  });
+  await expectKind(control, 'p');
 });
