@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import type { CommandOutcome } from '../../src/actions/command.ts';
+import { isDaemonAlive, sendCommand, type CommandOutcome } from '../../src/actions/command.ts';
 import type { Client } from '../../src/pg/client.ts';
-import { command, until, untilPhase, type TestDaemon } from './daemon.ts';
+import { until, untilPhase, type TestDaemon } from './daemon.ts';
 import { differingRows } from './oracle.ts';
 
 /** For switches of both directions, with the way back. */
@@ -17,12 +17,22 @@ export async function untilPhaseOf(daemon: TestDaemon, control: Client, phase: s
 
 export async function switchOver(daemon: TestDaemon, control: Client): Promise<CommandOutcome> {
   const id = await untilPhaseOf(daemon, control, 'ready');
-  return command(control, id, 'cutover', LIMITS);
+  return commandOnceAlive(control, id, 'cutover');
+}
+
+/** A daemon that has lost a connection is gone for a moment, and takes no command then. */
+async function commandOnceAlive(control: Client, id: number, verb: 'cutover' | 'rollback'): Promise<CommandOutcome> {
+  return until(control, verb, async () => {
+    await until(control, 'a daemon', () => isDaemonAlive(control, id));
+    const outcome = await sendCommand(control, id, verb, LIMITS, { waitMs: 60_000 });
+    if (outcome?.ok === false) throw new Error(`${verb}: ${JSON.stringify(outcome)}`);
+    return outcome;
+  });
 }
 
 export async function switchBack(control: Client): Promise<CommandOutcome> {
   const { id } = await untilPhase(control, 'switched');
-  return command(control, id, 'rollback', LIMITS);
+  return commandOnceAlive(control, id, 'rollback');
 }
 
 /** Changes that the way back's stream has applied, over all of its rows. */
