@@ -75,7 +75,8 @@ export async function openApplierSession(
       [...PLANNER, 'set plan_cache_mode = force_generic_plan', `set temp_buffers = '32MB'`, ...passRefusal(plan, migrationId)].join('; '),
     );
     const baseTypes = await fetchBaseTypes(client, plan);
-    const sql = planApplySql(plan, baseTypes);
+    const verify = planVerifySql(plan, migrationId, comparedColumns(table));
+    const sql = planApplySql(plan, baseTypes, verify.logDeleted);
     const resync = planResyncSql(plan, migrationId);
     const clientEncoding = await fetchServerEncoding(client);
     await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}`);
@@ -92,7 +93,7 @@ export async function openApplierSession(
       buffers: createStageBuffers(),
       sql,
       resync,
-      verify: planVerifySql(plan, migrationId, comparedColumns(table)),
+      verify,
       layout: null,
       position,
       anomalies,

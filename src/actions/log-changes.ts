@@ -7,8 +7,9 @@ const FALSE = Buffer.from([0]);
 const TRUE = Buffer.from([1]);
 
 /**
- * The keys that one batch changes in the live leaves, for the verification: logged in the batch's transaction, compared later. `anywhere`
- * says that a row has left a leaf, or may have: then every leaf is asked whether it stayed behind.
+ * The keys that one batch changes in the live leaves, for the verification: logged in the batch's transaction with where their rows are now,
+ * and compared later. `anywhere` says that a row has left a leaf and nobody knows which: then every leaf is asked whether it stayed behind.
+ * Rows that are deleted are logged by the statement that deletes them: it knows where they were.
  */
 export class ChangeLog {
   readonly #session: ApplierSession;
@@ -22,16 +23,15 @@ export class ChangeLog {
   }
 
   inserts(rows: readonly { readonly tuple: KeyTuple }[]): void {
-    for (const { tuple } of rows) this.#add(tuple, false);
+    for (const { tuple } of rows) this.#add(tuple, false, true);
   }
 
   /** @param moved rows that were not where the stream said. */
   net(net: NetEffect, moved: ReadonlySet<NetRow>): void {
-    for (const holder of net.gone.values()) this.#add(holder, true);
     for (const row of net.rows.values()) {
       const isSettled = row.pre === null || (row.passed.length === 0 && !moved.has(row));
-      this.#add(row.tuple, !isSettled);
-      for (const holder of row.passed) this.#add(holder, true);
+      this.#add(row.tuple, !isSettled, true);
+      for (const holder of row.passed) this.#add(holder, true, false);
     }
   }
 
@@ -39,10 +39,13 @@ export class ChangeLog {
     if (this.#rows > 0) await copyIn(this.#session.client, this.#session.verify.copyChanged, this.#buffer.take());
   }
 
-  #add(holder: KeyTuple, anywhere: boolean): void {
-    const { keyPositions } = this.#session.layout!;
-    this.#buffer.beginRow(1 + keyPositions.length);
+  /** @param isRow whether the tuple is the whole row, and not an old key alone. */
+  #add(holder: KeyTuple, anywhere: boolean, isRow: boolean): void {
+    const { keyPositions, partitionPosition } = this.#session.layout!;
+    this.#buffer.beginRow(2 + keyPositions.length);
     this.#buffer.appendField(anywhere ? TRUE : FALSE);
+    if (isRow) this.#buffer.appendSent(holder, [partitionPosition]);
+    else this.#buffer.appendNull();
     this.#buffer.appendSent(holder, keyPositions);
     this.#rows++;
   }

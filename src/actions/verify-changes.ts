@@ -64,10 +64,11 @@ export async function recheckChanges(client: Client, { migrationId, sql }: Verif
       if (at.unseen > 0) return { keys: 0, behind: 0, isUnsettled: true };
       const { checkedTo, truncated } = await readVerification(client, migrationId);
       const logged = await client.query<{ last: string | null; behind: number }>(sql.nextLogged, [checkedTo.toString(), most]);
-      const { last, behind } = logged.rows[0]!;
-      if (last === null) return { keys: 0, behind: 0, isUnsettled: false };
+      const { behind } = logged.rows[0]!;
+      const last = logged.rows[0]!.last ?? checkedTo.toString();
       await client.query(sql.takeLogged, [checkedTo.toString(), last]);
       const keys = await countTaken(client, sql);
+      if (keys === 0) return { keys, behind: 0, isUnsettled: false };
       await client.query(sql.suspectTaken(await liveIntervals(client, migrationId)), [last, formatLsn(at.walLsn), truncated]);
       await client.query(sql.acquitTaken, [last]);
       await client.query(sql.forgetLogged, [last]);

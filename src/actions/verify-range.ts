@@ -1,10 +1,9 @@
 import type { LeafRange } from '../domain/leaf-map.ts';
-import { formatLsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
 import { readSettledPosition, store } from '../pg/control-store.ts';
 import type { KeyRange } from '../plan/verify-sql.ts';
-import { readVerification, type Verification } from './verify-changes.ts';
+import type { Verification } from './verify-changes.ts';
 
 /** The part of a table whose ranges are primary keys. */
 export const WHOLE_TABLE = -1;
@@ -32,7 +31,8 @@ const TRANSIENT: ReadonlySet<string> = new Set(['40001', '40P01']);
 
 /**
  * Compares the part's next range of about `rows` rows: both sides hashed by the server, in one settled snapshot. Where they differ, so do
- * keys: these become suspects. What is compared and what it is compared to is one snapshot, so a change is either in both, or in the log.
+ * keys: these are compared once more with the log. What is compared and what it is compared to is one snapshot, so a change is either in both, or
+ * in the log after it.
  */
 export async function verifyRange(client: Client, verification: Verification, part: Part, rows: number): Promise<RangeOutcome> {
   const { migrationId, plan, sql } = verification;
@@ -42,7 +42,6 @@ export async function verifyRange(client: Client, verification: Verification, pa
       async (): Promise<RangeOutcome> => {
         const settled = await readSettledPosition(client, migrationId);
         if (settled.unseen > 0) return { type: 'unsettled' };
-        const { checkedTo, truncated } = await readVerification(client, migrationId);
         const open = rangeFrom(part);
         const boundary = sql.boundary(open, rows);
         const [end] = (await client.query<Record<string, string | null>>(boundary.text, boundary.values)).rows;
@@ -52,9 +51,7 @@ export async function verifyRange(client: Client, verification: Verification, pa
         const [sides] = (await client.query<{ source: string; target: string }>(sums.text, sums.values)).rows;
         let suspects = 0;
         if (sides!.source !== sides!.target) {
-          const logged = await client.query<{ last: string | null }>(sql.lastLogged, [checkedTo.toString()]);
-          const at = [logged.rows[0]!.last, formatLsn(settled.walLsn), truncated, part.part];
-          const narrowed = sql.suspectRange(range, MOST_SUSPECTS, at);
+          const narrowed = sql.seeRange(range, MOST_SUSPECTS, part.part);
           suspects = (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
           if (suspects >= MOST_SUSPECTS) return { type: 'crowded' };
         }
@@ -72,19 +69,10 @@ export async function verifyRange(client: Client, verification: Verification, pa
   }
 }
 
-/** Of a table whose ranges are primary keys: rows that stand in a leaf where they do not belong. Retried like a range. */
+/** Of a table whose ranges are primary keys: rows that stand in a leaf where they do not belong. */
 export async function verifyBound(client: Client, verification: Verification, leaf: LeafRange): Promise<number> {
-  const { migrationId, sql } = verification;
-  return inTransaction(
-    client,
-    async () => {
-      const settled = await readSettledPosition(client, migrationId);
-      const { checkedTo, truncated } = await readVerification(client, migrationId);
-      const strays = sql.suspectStrays(leaf, [checkedTo.toString(), formatLsn(settled.walLsn), truncated, WHOLE_TABLE]);
-      return (await client.query(strays.text, strays.values)).rowCount ?? 0;
-    },
-    'begin isolation level repeatable read',
-  );
+  const seen = await client.query(verification.sql.seeStrays(leaf, WHOLE_TABLE));
+  return seen.rowCount ?? 0;
 }
 
 function rangeFrom({ leaf, reached }: Part): KeyRange {

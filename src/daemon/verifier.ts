@@ -76,7 +76,7 @@ export class Verifier {
   }
 
   get state(): VerifierState {
-    return this.#state;
+    return { ...this.#state, checked: this.#checked.size };
   }
 
   /** Runs until the signal aborts. Throws what a session of it throws. */
@@ -230,9 +230,12 @@ export class Verifier {
 
   /** One part, range by range, as long as the pass goes on. */
   async #compare(begun: Part, signal: AbortSignal): Promise<void> {
-    const { applier, unpaused, rowBytes } = this.#options;
+    const { applier, unpaused, rowBytes, bytesPerSecond } = this.#options;
     const { pass } = this.#state;
-    const rows = Math.min(RANGE_ROWS.most, Math.max(RANGE_ROWS.least, Math.round(RANGE_BYTES / rowBytes)));
+    const rows = Math.min(
+      RANGE_ROWS.most,
+      Math.max(RANGE_ROWS.least, Math.round(Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES) / rowBytes)),
+    );
     let part: Part | null = begun;
     if (!part.leaf && part.reached === null) {
       for (const leaf of applier.session.leaves.leaves)

@@ -1,5 +1,6 @@
 import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { MigrationPlan } from './migration-plan.ts';
+import type { VerifySql } from './verify-sql.ts';
 
 /** The stage's kinds of rows. */
 export const STAGED = { update: 1, insert: 3 } as const;
@@ -19,6 +20,7 @@ export interface ApplySql {
   updateExact(mask: string): string;
   /** Params: seqs. The row may be in any live leaf: its partition key or its key moved. */
   updateAnywhere(mask: string): string;
+  /** Logs what it deletes for the verification. */
   readonly deleteByKey: string;
   /** Params: seqs. */
   readonly insertStaged: string;
@@ -37,7 +39,7 @@ export const KEYS = 'pg_temp.partitioner_keys';
 export const OUT = 'pg_temp.partitioner_out';
 
 /** @param baseTypes of each planned column, a domain's base type (a stage column may hold NULL where the domain may not). */
-export function planApplySql(plan: MigrationPlan, baseTypes: readonly string[]): ApplySql {
+export function planApplySql(plan: MigrationPlan, baseTypes: readonly string[], log: VerifySql['logDeleted']): ApplySql {
   const { columns, key, partitionKey } = plan;
   const target = quoteName(plan.target);
   const names = columns.map((column) => quoteIdent(column.name));
@@ -72,7 +74,7 @@ export function planApplySql(plan: MigrationPlan, baseTypes: readonly string[]):
       `with hit as (update ${target} t set ${sets(mask)} from ${STAGE} s where ${isMask(mask)} and ${exact} returning s.seq) ${hits}`,
     updateAnywhere: (mask) =>
       `with hit as (update ${target} t set ${sets(mask)} from ${STAGE} s where ${isMask(mask)} and s.seq = any($2::int[]) and ${oldKey} returning s.seq) ${hits}`,
-    deleteByKey: `with hit as (delete from ${target} t using ${GONE} s where ${oldKey} returning s.seq) ${hits}`,
+    deleteByKey: `with hit as (delete from ${target} t using ${GONE} s where ${oldKey} returning s.seq, ${log.returning}), logged as (${log.insert}) ${hits}`,
     insertStaged: `insert into ${target} (${list}) overriding system value select ${values} from ${STAGE} s where s.seq = any($1::int[])`,
     takeOut:
       `with hit as (delete from ${target} t using ${STAGE} s where s.kind = ${STAGED.update} and ${oldKey} ` +

@@ -24,17 +24,17 @@ export interface Statement {
 export interface VerifySql {
   /** The log of changed keys and the table of suspects, made by prepare. */
   readonly createTables: readonly string[];
-  /** Binary: anywhere, k0… */
+  /** Binary: anywhere, at, k0… */
   readonly copyChanged: string;
+  /** For the statement that deletes: what it returns besides, and logs, of the rows that it hit. */
+  readonly logDeleted: { readonly returning: string; readonly insert: string };
   /** Logs the keys of the resync job. */
   readonly logJob: string;
   /** The session's table of keys to compare. */
   readonly createCheck: string;
   /** The number of the last logged key within the next `$2` after `$1`, and how many are behind it in all, about. */
   readonly nextLogged: string;
-  /** The number of the last logged key, or `$1` when none is left. */
-  readonly lastLogged: string;
-  /** Params: after, up to. Puts the logged keys into the session's table. */
+  /** Params: after, up to. Puts the logged keys into the session's table, and those that a range has seen differ. */
   readonly takeLogged: string;
   /** Params: after. The same with every key that is logged, and every suspect. */
   readonly takeAll: string;
@@ -62,10 +62,10 @@ export interface VerifySql {
   readonly boundary: (range: KeyRange, rows: number) => Statement;
   /** Rows and the sum of their hashes, of both sides. */
   readonly sums: (range: KeyRange) => Statement;
-  /** Params appended: number, LSN, truncated, part. Keys whose rows differ become suspects, at most `limit`. */
-  readonly suspectRange: (range: KeyRange, limit: number, at: readonly unknown[]) => Statement;
+  /** Keys whose rows differ in a range, at most `limit`: they are compared once more with the log. */
+  readonly seeRange: (range: KeyRange, limit: number, part: number) => Statement;
   /** Rows of a leaf outside of its bound. */
-  readonly suspectStrays: (leaf: LeafRange, at: readonly unknown[]) => Statement;
+  readonly seeStrays: (leaf: LeafRange, part: number) => string;
 }
 
 /** @param names of the columns that are compared, generated ones too. */
@@ -84,6 +84,8 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
   const hash = (alias: string): string => `hashtextextended(${row(alias)} collate "C", 0)`;
   const keysOf = (alias: string): string => keyNames.map((name, k) => `${alias}.${name} as k${k}`).join(', ');
   const kept = key.map((i, k) => (columns[i]!.wire === 'text' ? `${keyNames[k]}::text as k${k}` : `${keyNames[k]} as k${k}`)).join(', ');
+  const isAtText = columns[partitionKey.column]!.wire === 'text';
+  const atType = isAtText ? `${at}::text` : at;
   const read = (alias: string): string =>
     key.map((i, k) => (columns[i]!.wire === 'text' ? `${alias}.k${k}::${columns[i]!.type} as k${k}` : `${alias}.k${k}`)).join(', ');
   const written = (alias: string): string =>
@@ -97,10 +99,15 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
     `${CHECK} c left join ${source} s on ${on('s', 'c')}${cut('s', live)} left join ${target} t on ${on('t', 'c')} and t.${at} = s.${at}`;
   const differs = (live: readonly KeyInterval[] | null): string =>
     `(s.${at} is not null and (t.${at} is null or ${row('s')} is distinct from ${row('t')})) or ` +
-    // A row can only stay behind where one has left a leaf: only then every leaf is asked.
-    `((c.anywhere or s.${at} is null) and exists (select from ${target} x where ${on('x', 'c')} and (s.${at} is null or x.${at} <> s.${at})${cut('x', live)}))`;
-  const upsert = `on conflict (${list}) do update set n = excluded.n, lsn = excluded.lsn, truncated = excluded.truncated, part = excluded.part, state = 'suspected'`;
-  const into = `insert into ${suspect} (${list}, n, lsn, truncated, part, state)`;
+    // Where the stream has written the key, or taken its row from, and the source does not have it.
+    `exists (select from unnest(c.ats) a (at) join ${target} x on ${on('x', 'c')} and x.${at} = a.at where a.at is distinct from s.${at}${cut('x', live)}) or ` +
+    // Where nobody knows which leaf the row has left, every leaf is asked.
+    `(c.anywhere and exists (select from ${target} x where ${on('x', 'c')} and (s.${at} is null or x.${at} <> s.${at})${cut('x', live)}))`;
+  const take = (logged: string, suspects: string): string =>
+    `insert into ${CHECK} select ${list}, bool_or(anywhere), array_agg(distinct at) filter (where at is not null) from (` +
+    `select ${read('l')}, l.anywhere, l.at${isAtText ? `::${columns[partitionKey.column]!.type}` : ''} as at from ${changed} l where ${logged} ` +
+    `union all select ${list}, true, null from ${suspect} where ${suspects}) l group by ${list}`;
+  const seen = `insert into ${suspect} (${list}, part, state)`;
   const predicates = (range: KeyRange): { source: string; target: string; from: string; values: unknown[] } => {
     if (range.by === 'partition key') {
       const { lower, upper, leaf } = range;
@@ -126,31 +133,32 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
   };
   return {
     createTables: [
-      `create table ${changed} as select null::boolean as anywhere, ${kept} from only ${quoteName(plan.source)} with no data`,
+      `create table ${changed} as select null::boolean as anywhere, ${atType} as at, ${kept} from only ${quoteName(plan.source)} with no data`,
       // Only the applier writes it, so numbers are in the order of its commits.
       `alter table ${changed} add column n bigint generated always as identity (cache 100) primary key`,
       `create table ${suspect} as select ${keysOf('s')}, 0::bigint as n, null::pg_lsn as lsn, 0::bigint as truncated, 0::int as part, ''::text as state, ` +
         `clock_timestamp() as found_at from only ${quoteName(plan.source)} s with no data`,
       `alter table ${suspect} add primary key (${list}), alter column found_at set default clock_timestamp()`,
     ],
-    copyChanged: `copy ${changed} (anywhere, ${list}) from stdin (format binary)`,
+    copyChanged: `copy ${changed} (anywhere, at, ${list}) from stdin (format binary)`,
+    logDeleted: {
+      returning: `t.${at} as at, ${key.map((_, k) => `s.o${k}`).join(', ')}`,
+      insert: `insert into ${changed} (anywhere, at, ${list}) select false, at${isAtText ? '::text' : ''}, ${key.map((_, k) => `o${k}`).join(', ')} from hit`,
+    },
     logJob: `insert into ${changed} (anywhere, ${list}) select true, ${written('j')} from ${JOB} j`,
-    createCheck: `create temporary table partitioner_check on commit delete rows as select ${keysOf('s')}, null::boolean as anywhere from only ${quoteName(plan.source)} s with no data`,
+    createCheck: `create temporary table partitioner_check on commit delete rows as select ${keysOf('s')}, null::boolean as anywhere, array[s.${at}] as ats from only ${quoteName(plan.source)} s with no data`,
     nextLogged:
       `select (select max(n) from (select n from ${changed} where n > $1::bigint order by n limit $2) l)::text as last, ` +
       `(select coalesce(max(n), 0) - coalesce(min(n), 0) from ${changed} where n > $1::bigint)::float8 as behind`,
-    lastLogged: `select coalesce(max(n), $1::bigint)::text as last from ${changed} where n > $1::bigint`,
-    takeLogged:
-      `insert into ${CHECK} select ${list}, bool_or(anywhere) from (select ${read('l')}, l.anywhere from ${changed} l ` +
-      `where l.n > $1::bigint and l.n <= $2::bigint) l group by ${list}`,
-    takeAll:
-      `insert into ${CHECK} select ${list}, bool_or(anywhere) from (select ${read('l')}, l.anywhere from ${changed} l where l.n > $1::bigint ` +
-      `union all select ${list}, true from ${suspect}) l group by ${list}`,
+    takeLogged: take(`l.n > $1::bigint and l.n <= $2::bigint`, `state = 'seen'`),
+    takeAll: take('l.n > $1::bigint', 'true'),
     countTaken: `select count(*)::int as keys from ${CHECK}`,
     suspectTaken: (live) =>
-      `${into} select distinct ${ks.map((k) => `c.${k}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, -1, 'suspected' from ${sides(live)} where ${differs(live)} ${upsert}`,
+      `insert into ${suspect} (${list}, n, lsn, truncated, part, state) select distinct ${ks.map((k) => `c.${k}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, -1, 'suspected' ` +
+      `from ${sides(live)} where ${differs(live)} ` +
+      `on conflict (${list}) do update set n = excluded.n, lsn = excluded.lsn, truncated = excluded.truncated, state = 'suspected'`,
     differing: `select ${ks.map((k) => `c.${k}::text as ${k}`).join(', ')} from ${sides(null)} where ${differs(null)} limit 10`,
-    acquitTaken: `delete from ${suspect} u using ${CHECK} c where ${same('u', 'c')} and u.n < $1::bigint`,
+    acquitTaken: `delete from ${suspect} u using ${CHECK} c where ${same('u', 'c')} and (u.state = 'seen' or u.n < $1::bigint)`,
     forgetLogged: `delete from ${changed} where n <= $1::bigint`,
     releaseSuspects:
       `delete from ${suspect} u using partitioner.position p where p.migration = $1 and u.state = 'suspected' and u.lsn <= p.lsn and ` +
@@ -198,26 +206,21 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
         `(select count(*)::text || ' ' || coalesce(sum(${hash(alias)}), 0)::text from ${table} ${alias} where ${where})`;
       return { text: `select ${side('s', source, inSource)} as source, ${side('t', from, inTarget)} as target`, values };
     },
-    suspectRange: (range, limit, state) => {
+    seeRange: (range, limit, part) => {
       const { source: inSource, target: inTarget, from, values } = predicates(range);
       const side = (alias: string, table: string, where: string): string =>
         `(select ${keysOf(alias)}, ${hash(alias)} as hash from ${table} ${alias} where ${where})`;
-      const parameter = (value: unknown, type: string): string => `$${values.push(value)}::${type}`;
-      const [n, lsn, truncated, part] = state;
       return {
         text:
-          `${into} select distinct ${ks.map((k) => `coalesce(a.${k}, b.${k})`).join(', ')}, ${parameter(n, 'bigint')}, ${parameter(lsn, 'pg_lsn')}, ` +
-          `${parameter(truncated, 'bigint')}, ${parameter(part, 'int')}, 'suspected' from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b ` +
-          `on ${same('a', 'b')} where a.hash is distinct from b.hash limit ${limit} ${upsert}`,
+          `${seen} select distinct ${ks.map((k) => `coalesce(a.${k}, b.${k})`).join(', ')}, ${part}, 'seen' ` +
+          `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash ` +
+          `limit ${limit} on conflict do nothing`,
         values,
       };
     },
-    suspectStrays: (leaf, state) => ({
-      text:
-        `${into} select distinct ${keyNames.map((name) => `t.${name}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, $4::int, 'suspected' ` +
-        `from only ${quoteName({ schema: plan.target.schema, name: leaf.name })} t where (${within('t', [leaf])}) is not true ${upsert}`,
-      values: [...state],
-    }),
+    seeStrays: (leaf, part) =>
+      `${seen} select distinct ${keyNames.map((name) => `t.${name}`).join(', ')}, ${part}, 'seen' ` +
+      `from only ${quoteName({ schema: plan.target.schema, name: leaf.name })} t where (${within('t', [leaf])}) is not true on conflict do nothing`,
   };
 }
 

@@ -18,7 +18,7 @@ export function startDaemon(
   settings: ConnectionSettings,
   table: string,
   plan: Partial<PlanOptions> = {},
-  more: Partial<DaemonOptions> = {},
+  options: Partial<DaemonOptions> = {},
 ): TestDaemon {
   const stop = new AbortController();
   const ended = runDaemon({
@@ -27,7 +27,7 @@ export function startDaemon(
     plan: { ...DEFAULT_PLAN_OPTIONS, range: 'at', premake: 1, ...plan },
     jobs: 2,
     http: null,
-    ...more,
+    ...options,
     signal: stop.signal,
     log: pino({ level: process.env['TEST_VERBOSE'] === undefined ? 'silent' : 'debug' }, process.stderr),
   });

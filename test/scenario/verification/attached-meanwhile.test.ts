@@ -16,7 +16,7 @@ test('a leaf that is attached after the snapshot of a comparison is no differenc
   // The slot waits for it, so that the daemon is paused before its first unit: a key that is touched while one loads is logged again.
   const earlier = await database.client('earlier');
   await earlier.query('begin; select pg_current_xact_id()');
-  await using _daemon = startDaemon(database.settings, 'app.events');
+  await using daemon = startDaemon(database.settings, 'app.events');
   const { id } = await untilPhase(client, 'prepared');
   await client.query('update partitioner.migration set paused = true');
   await earlier.query('commit');
@@ -64,6 +64,7 @@ test('a leaf that is attached after the snapshot of a comparison is no differenc
     holds(client, `not exists (select from partitioner.suspect_${String(id)} where state = 'suspected')`),
   );
   expect(await holds(client, `(select not tainted and differences = 0 from partitioner.verification)`)).toBe(true);
+  await daemon.stop();
 });
 
 function isWaiting(client: Client, name: string): Promise<boolean> {

@@ -118,7 +118,7 @@ test(
     await using database = await createDatabase();
     const client = await database.client();
     await createTable(client, false);
-    await using _daemon = startDaemon(database.settings, 'app.events');
+    await using daemon = startDaemon(database.settings, 'app.events');
     const { id } = await untilPhase(client, 'ready');
     const { rows } = await client.query<{ name: string }>(
       `select format('%I.%I', source_schema, target_name) as name from partitioner.migration`,
@@ -146,6 +146,7 @@ test(
     expect(await outcome).toMatch(/DIFFERENCE.*(under the lock|keys of app.events differ)/);
     const after = await client.query<{ kind: string }>(`select relkind::text as kind from pg_class where oid = 'app.events'::regclass`);
     expect(after.rows[0]!.kind).toBe('r');
+    await daemon.stop();
   },
 );
 
