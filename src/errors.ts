@@ -5,6 +5,10 @@
 export const ERROR_CODES = {
   /** A flag, an argument or the configuration file is wrong. Nothing was contacted or changed. */
   USAGE: { exit: 1, retry: 'never' },
+  /** The command of `--before` failed: the cutover was not asked for, nothing was switched. */
+  HOOK_REFUSED: { exit: 1, retry: 'manual' },
+  /** The command of `--after` failed. The switch is committed, and stays. */
+  HOOK_FAILED: { exit: 7, retry: 'never' },
   /** `check` found a blocker. Nothing was changed; each finding says what mends it. */
   PREFLIGHT_REFUSED: { exit: 2, retry: 'manual' },
   /** The verb does not fit the migration's phase, or there is no such migration. */

@@ -11,4 +11,6 @@ select
   set_config('statement_timeout', '0', false),
   set_config('lock_timeout', '0', false),
   set_config('idle_session_timeout', '0', false),
+  set_config('idle_in_transaction_session_timeout', '0', false),
+  case when current_setting('transaction_timeout', true) is not null then set_config('transaction_timeout', '0', false) end, -- from 17
   set_config('client_min_messages', 'warning', false);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inTransaction, sqlState, toMigratorError, withClient, type Client } from '../pg/client.ts';
+import { cancelBackend, inTransaction, sqlState, toMigratorError, withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, store } from '../pg/control-store.ts';
 
@@ -62,7 +62,7 @@ async function runStep(
   signal: AbortSignal,
 ): Promise<null | 'again' | { readonly message: string; readonly detail?: string | undefined }> {
   const cancel = (): void => {
-    void cancelBackend(settings, client);
+    void cancelBackend(settings, client, 'partitioner after');
   };
   signal.addEventListener('abort', cancel, { once: true });
   try {
@@ -85,11 +85,4 @@ async function runStep(
   } finally {
     signal.removeEventListener('abort', cancel);
   }
-}
-
-async function cancelBackend(settings: ConnectionSettings, client: Client): Promise<void> {
-  const pid = (client as Client & { processID?: number }).processID ?? 0;
-  await withClient(settings, { applicationName: 'partitioner after' }, (other) =>
-    other.query('select pg_catalog.pg_cancel_backend($1)', [pid]),
-  ).catch(() => undefined);
 }

@@ -8,13 +8,15 @@ import { loadSql } from '../sql/load.ts';
 /** Class of the advisory lock `(class, migration id)` that a migration's daemon holds. */
 export const DAEMON_LOCK_CLASS = 1_886_545_776;
 
-export type CommandVerb = 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'finish' | 'abort';
+export type CommandVerb = 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'finish' | 'abort' | 'call off';
 
 /** Arguments of `cutover` and `rollback` in their command rows. */
 export interface CutoverArguments {
   readonly lockTimeoutMs: number;
   readonly maxLockHoldMs: number;
   readonly attempts: number;
+  /** Everything up to the commit, and then back. */
+  readonly dryRun?: true;
   /** On what came after the start; keys and choices as in PlanOptions. */
   readonly decisions?: Readonly<Record<string, string>>;
   /** Of a cutover: whether the retired table is kept exact, so that `rollback` may come. */
@@ -44,21 +46,22 @@ export async function setPaused(client: Client, migrationId: number, paused: boo
 /**
  * Sends a command to the migration's daemon and waits for its outcome. Returns null when no daemon is alive
  * (the command is taken back: it must not be performed by one that starts tomorrow).
- * NO_DAEMON when the daemon dies over it or does not answer within `waitMs`.
+ * NO_DAEMON when the daemon dies over it or does not answer within `waitMs`. When `signal` aborts, the command is taken back, or called off
+ * if it has begun; its outcome is waited for all the same.
  */
 export async function sendCommand(
   client: Client,
   migrationId: number,
   verb: CommandVerb,
   commandArguments: object,
-  { waitMs }: { readonly waitMs: number },
+  { waitMs, signal, onWait }: SendOptions,
 ): Promise<CommandOutcome | null> {
   if (!(await isDaemonAlive(client, migrationId))) return null;
   const bell = ringOn(client);
   try {
     await client.query('listen partitioner_done');
     const { rows } = await client.query<{ id: string }>(loadSql('command/insert'), [migrationId, verb, JSON.stringify(commandArguments)]);
-    return await awaitOutcome(client, migrationId, rows[0]!.id, { verb, deadline: Date.now() + waitMs, waitMs, bell });
+    return await awaitOutcome(client, migrationId, rows[0]!.id, { verb, deadline: Date.now() + waitMs, waitMs, bell, signal, onWait });
   } catch (error) {
     // The daemon drops the control schema with its last statement (undefined_table, invalid_schema_name).
     if (verb === 'abort' && ['42P01', '3F000'].includes(sqlState(error) ?? '')) return { ok: true };
@@ -69,14 +72,21 @@ export async function sendCommand(
   }
 }
 
-interface Wait {
+export interface SendOptions {
+  readonly waitMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Called now and then until the outcome is there. */
+  readonly onWait?: (() => Promise<void>) | undefined;
+}
+
+interface Wait extends SendOptions {
   readonly verb: CommandVerb;
   readonly deadline: number;
-  readonly waitMs: number;
   readonly bell: Bell;
 }
 
 async function awaitOutcome(client: Client, migrationId: number, command: string, wait: Wait): Promise<CommandOutcome | null> {
+  let calledOff = false;
   for (;;) {
     // Asked before the outcome is read: a daemon that answers and then ends is seen with its answer.
     const alive = await isDaemonAlive(client, migrationId);
@@ -94,6 +104,13 @@ async function awaitOutcome(client: Client, migrationId: number, command: string
       if (withdrawn.rowCount === 1 && !alive) return null;
       if (!alive || withdrawn.rowCount === 1 || late) throw noAnswer(wait, alive, withdrawn.rowCount === 1);
     }
+    if (wait.signal?.aborted === true && !calledOff) {
+      const withdrawn = await client.query(loadSql('command/withdraw'), [command]);
+      if (withdrawn.rowCount === 1) throw new MigratorError('WRONG_PHASE', `interrupted before ${wait.verb} had begun; nothing was done`);
+      await client.query(loadSql('command/insert'), [migrationId, 'call off', JSON.stringify({ command })]);
+      calledOff = true;
+    }
+    await wait.onWait?.();
     await wait.bell.wait(POLL_MS);
   }
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { adviseOnBlockers, describeBlockers, type Blocker } from '../domain/blocker.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
-import { withClient } from '../pg/client.ts';
+import { cancelBackend, withClient } from '../pg/client.ts';
 import { attemptSwap, type Attempt, type CutoverContext, type CutoverReceipt, type LockOutcome } from './swap-attempt.ts';
 import { dropTwins, type FilledTwins } from './twins.ts';
 
@@ -24,48 +25,64 @@ const BACK_OFF_MS = { first: 100, most: 3_000 };
 export async function cutover(context: CutoverContext): Promise<CutoverReceipt> {
   const filled: FilledTwins = new Map();
   try {
-    return await attemptUntilSwitched(context, filled);
+    const receipt = await attemptUntilSwitched(context, filled);
+    if (context.dryRun) await dropFilledTwins(context, filled);
+    return receipt;
   } catch (error) {
-    // A cutover that fails leaves the catalog as it was; what cannot be reached now goes with the next cutover, or with an abort.
-    if (filled.size > 0) {
-      await withClient(context.settings, { applicationName: 'partitioner cutover' }, (client) =>
-        dropTwins(client, context.migration.id),
-      ).catch(() => undefined);
-    }
+    await dropFilledTwins(context, filled);
     throw error;
   }
 }
 
+/** A cutover that fails or is a rehearsal leaves the catalog as it was; what cannot be reached now goes with the next cutover, or with an abort. */
+async function dropFilledTwins({ settings, migration }: CutoverContext, filled: FilledTwins): Promise<void> {
+  if (filled.size === 0) return;
+  await withClient(settings, { applicationName: 'partitioner cutover' }, (client) => dropTwins(client, migration.id)).catch(
+    () => undefined,
+  );
+}
+
 async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins): Promise<CutoverReceipt> {
   const { limits, onAttempt, onWaiting, signal } = context;
-  let blockers = '';
+  let blockers: readonly Blocker[] = [];
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
     context.assertProven();
     const outcome = await context.quietly(() =>
       withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
-        withClient(context.settings, { applicationName: 'partitioner fence' }, (fencer) =>
-          attemptSwap(context, locker, fencer, attempt, filled),
-        ),
+        withClient(context.settings, { applicationName: 'partitioner fence' }, async (fencer) => {
+          // The twin of a materialized view takes as long as its query: whoever calls it off does not wait for that.
+          const cancel = (): void => void cancelBackend(context.settings, locker, 'partitioner cutover');
+          signal.addEventListener('abort', cancel, { once: true });
+          try {
+            return await attemptSwap(context, locker, fencer, attempt, filled);
+          } finally {
+            signal.removeEventListener('abort', cancel);
+          }
+        }),
       ),
     );
+    if (outcome.type !== 'switched') signal.throwIfAborted();
     onAttempt(ATTEMPT[outcome.type]);
     if (outcome.type === 'switched') {
       onWaiting(null);
       return outcome.receipt;
     }
     blockers = outcome.blockers;
-    onWaiting(`cutover attempt ${attempt} of ${limits.attempts}: ${outcome.type}${blockers ? `, blocked by ${blockers}` : ''}`);
+    const blocked = blockers.length > 0 ? `, blocked by ${describeBlockers(blockers)}` : '';
+    onWaiting(`cutover attempt ${attempt} of ${limits.attempts}: ${outcome.type}${blocked}`);
     const pause = Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** Math.min(attempt - 1, 10));
-    await sleep(pause / 2 + Math.random() * (pause / 2), undefined, { signal });
+    await sleep(pause / 2 + Math.random() * (pause / 2), undefined, { signal }).catch(() => undefined);
+    signal.throwIfAborted();
   }
   onWaiting(null);
+  const advice = adviseOnBlockers(blockers);
   throw new MigratorError(
     'LOCK_NOT_ACQUIRED',
     `no lock on ${quoteName(context.migration.source)} within ${limits.attempts} attempts of ${limits.lockTimeoutMs} ms`,
     {
-      detail: blockers ? `last blocked by ${blockers}` : undefined,
-      hint: 'run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was',
+      detail: blockers.length > 0 ? `last blocked by ${describeBlockers(blockers)}` : undefined,
+      hint: `${advice === null ? '' : `${advice}; then `}run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was`,
     },
   );
 }

@@ -1,3 +1,4 @@
+import { describeBlockers, type Blocker } from '../domain/blocker.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
@@ -10,6 +11,7 @@ import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { lockTable } from '../plan/attachments/carried.ts';
 import { watchLocks } from './lock-watch.ts';
 import type { SwapDirection } from './swap-direction.ts';
+import { isCommitted, lockAgainstMaintenance, lockOrder, lockWithoutQueueing, NotToBeHad } from './swap-session.ts';
 import { prepareProof, proveUnderLock, type Verification } from './verify-changes.ts';
 import { fillTwins, type FilledTwins } from './twins.ts';
 
@@ -32,7 +34,10 @@ export interface CutoverReceipt {
   readonly sequences: readonly { readonly name: string; readonly lastValue: string | null }[];
   readonly objects: readonly { readonly kind: string; readonly name: string; readonly action: string }[];
   readonly startedAt: string;
-  readonly committedAt: string;
+  /** Null of a rehearsal. */
+  readonly committedAt: string | null;
+  /** It was a rehearsal: everything was done, and rolled back. */
+  readonly dryRun?: true;
 }
 
 export interface CutoverLimits {
@@ -49,6 +54,8 @@ export interface CutoverContext {
   readonly table: SourceTable;
   readonly limits: CutoverLimits;
   readonly direction: SwapDirection;
+  /** Everything up to the commit, and then back. */
+  readonly dryRun: boolean;
   /** Resolves when the applied position is at or past the LSN. */
   readonly passed: (lsn: Lsn) => Promise<void>;
   readonly verification: Verification;
@@ -68,7 +75,7 @@ export interface CutoverContext {
 /** How it ended; what is no success has released everything. */
 export type Attempt =
   | { readonly type: 'switched'; readonly receipt: CutoverReceipt }
-  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: string };
+  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: readonly Blocker[] };
 
 /** How one attempt at the locks ended, as the metrics name it. */
 export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout' | 'changed';
@@ -77,7 +84,11 @@ const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 
   '55P03': 'lock_timeout', // lock_not_available
   '40P01': 'deadlock', // deadlock_detected
   '57014': 'hold_limit', // query_canceled: our own statement_timeout
+  '25P03': 'hold_limit', // idle_in_transaction_session_timeout: this process was held up while it held the lock
 };
+
+/** The limits of our own come first: this one is for when we cannot act. */
+const IDLE_MARGIN_MS = 250;
 
 /** For a lock that is asked for when statements of the application may look for deadlocks at any moment. */
 const SHORTEST_LOCK_WAIT_MS = 20;
@@ -95,7 +106,9 @@ export async function attemptSwap(
   const names = await displayNames(fencer, migration.plan.source, direction.retires);
   let held = Infinity;
   let asked = 0;
-  const { query, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs);
+  const { query, during, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs, (found) => {
+    context.onWaiting(`cutover attempt ${attempts} of ${limits.attempts}, blocked by ${describeBlockers(found)}`);
+  });
   const [deadlock] = (await store(locker, 'cutover/deadlock-timeout', [])) as unknown as { ms: number }[];
   /**
    * What is left of the hold limit becomes the statement timeout, so that the server itself ends a swap that takes too long. A statement
@@ -109,8 +122,12 @@ export async function attemptSwap(
     await locker.query(`set local statement_timeout = ${left}; set local lock_timeout = ${wait}`);
     return query(statement, values);
   };
+  let commit: { readonly xid: string; readonly receipt: CutoverReceipt } | null = null;
   try {
-    const { swap, materializedViews, isStill } = await direction.plan(locker);
+    // To print a definition PostgreSQL takes a lock on the table, for which even that may wait behind somebody's DDL.
+    await locker.query(`set lock_timeout = ${limits.lockTimeoutMs}`);
+    const { swap, materializedViews, isStill } = await during(() => direction.plan(locker));
+    await locker.query('set lock_timeout = 0');
     const fence = (): Promise<Lsn> => emitMessage(fencer, `fence ${migration.id}`);
     const twins = {
       client: locker,
@@ -128,8 +145,16 @@ export async function attemptSwap(
     await locker.query(`set local lock_timeout = ${limits.lockTimeoutMs}`);
     // A routine is made anew as it was, like in pg_dump: its text may name things by a search path that is not ours.
     await locker.query('set local check_function_bodies = off');
+    // Were this process stopped or cut off without a word while it holds the lock, the server would keep it for hours: it is to end the session.
+    await locker.query(`set local idle_in_transaction_session_timeout = ${limits.maxLockHoldMs + IDLE_MARGIN_MS}`);
+    await lockAgainstMaintenance(query, migration.source, { lockTimeoutMs: limits.lockTimeoutMs, deadlockTimeoutMs: deadlock!.ms });
     asked = now();
-    for (const step of [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')]) {
+    // Every other attempt takes the last lock first: readers wait for the fence too then, but it comes to its turn however many they are.
+    const atOnce = attempts % 2 === 0;
+    const last = lockTable(migration.source, 'access exclusive', 'readers wait');
+    const early = atOnce ? lockOrder(swap, last) : [...swap.first, lockTable(migration.source, 'share row exclusive', 'writers wait')];
+    let readsAsked = now();
+    for (const step of early) {
       await (held === Infinity ? query(step.sql) : limited(step.sql));
       held = Math.min(held, now()); // from the first one on, somebody may wait for us
     }
@@ -139,8 +164,12 @@ export async function attemptSwap(
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
     const rowsCompared = await prove(context, limited);
-    const upgradeAsked = now();
-    for (const step of [...swap.next, lockTable(migration.source, 'access exclusive', 'readers wait')]) await limited(step.sql);
+    context.signal.throwIfAborted();
+    if (!atOnce) {
+      readsAsked = now();
+      const upgrade = { locker, asking: fencer, now, limited, until: Math.min(held + limits.maxLockHoldMs, now() + limits.lockTimeoutMs) };
+      for (const step of [...swap.next, last]) await lockWithoutQueueing(upgrade, step.sql);
+    }
     if (!(await isStill(locker))) throw new AttachmentsChanged();
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
@@ -153,24 +182,33 @@ export async function attemptSwap(
       attempts,
       lockWaitMs: Math.round(stopped - asked),
       lockHeldMs: Math.round(beforeCommit - held),
-      readsBlockedMs: Math.round(beforeCommit - upgradeAsked),
+      readsBlockedMs: Math.round(beforeCommit - readsAsked),
       fenceLsn: formatLsn(fenceLsn),
       rowsCompared,
       differences: 0,
       sequences,
       objects: swap.objects,
       startedAt,
-      committedAt: new Date().toISOString(),
+      committedAt: context.dryRun ? null : new Date().toISOString(),
+      ...(context.dryRun ? { dryRun: true } : {}),
     };
     await direction.record(locker, receipt, swap);
+    if (context.dryRun) {
+      await limited('rollback');
+      return { type: 'switched', receipt };
+    }
+    const [own] = await store(locker, 'cutover/transaction', []);
+    commit = { xid: own!.xid as string, receipt };
     await limited('commit');
     return { type: 'switched', receipt };
   } catch (error) {
+    if (commit && (await isCommitted(context.settings, commit.xid))) return { type: 'switched', receipt: commit.receipt };
     const type =
       error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
     await locker.query('rollback').catch(() => undefined);
+    if (error instanceof NotToBeHad) return { type: 'lock_timeout', blockers: error.blockers };
     if (!type) throw error;
-    return { type, blockers: type === 'lock_timeout' ? blockers() : '' };
+    return { type, blockers: type === 'lock_timeout' ? blockers() : [] };
   }
 }
 

@@ -62,6 +62,7 @@ Exit codes:
   4  PostgreSQL refused a statement, or the connection failed
   5  a lock or the lag was not within its limit; safe to retry
   6  source and target differ
+  7  switched, but the command of --after failed
   12 a defect of this tool`;
 
 /** Flags that later versions bring: refused with the reason instead of "unknown option". */
@@ -70,7 +71,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   hash: 'partitioning by HASH is not there yet, only --range is',
   modulus: 'partitioning by HASH is not there yet, only --range is',
   'default-partition': 'a DEFAULT partition is not there yet: rows before the first leaf get an edge leaf, later ones are made ahead',
-  'dry-run': 'rehearsing the cutover is not there yet; `partitioner plan` prints its statements',
 };
 
 /** The whole command line. `perform` is called with the verb's name and invocation. */
@@ -142,12 +142,15 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'cutover',
     'TABLE [flags]',
     'switches the application over to the partitioned table',
-    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything and tries again. Prints the receipt.',
+    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything, tries again, and tells whom it waits for. Ctrl-C calls it off. Prints the receipt.\n\nThe commands of --before and --after find PARTITIONER_TABLE, PARTITIONER_MIGRATION and PARTITIONER_PHASE in their environment; what they print goes to stderr.',
   );
   addSettings(cutover, { ...CUTOVER_SETTINGS, decide: PARTITION_SETTINGS.decide });
   cutover.option('--no-way-back', 'do not keep the retired table exact: no second slot, and no rollback');
   cutover.option('--when-ready', 'wait until the phase is "ready" instead of refusing');
-  refuse(cutover, 'dry-run', '');
+  cutover.option(
+    '--dry-run',
+    'rehearse: locks, fence and every statement of the switch, then roll it all back; the exit codes are the same',
+  );
   const rollback = verb(
     'rollback',
     'TABLE [flags]',

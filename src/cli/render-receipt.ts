@@ -15,15 +15,19 @@ export function renderReceipt(receipt: unknown, verb: 'cutover' | 'rollback' = '
     sequences,
     objects,
     committedAt,
+    dryRun,
   } = receipt as CutoverReceipt;
   return [
-    verb === 'cutover' ? `${source} is partitioned since ${committedAt}.` : `${source} is un-partitioned again since ${committedAt}.`,
-    `  the ${verb === 'cutover' ? 'old' : 'partitioned'} table is ${retired}`,
+    ...(dryRun
+      ? [`Rehearsed: everything was done and rolled back, ${source} is as it was.`, `  the old table would be ${retired}`]
+      : verb === 'cutover'
+        ? [`${source} is partitioned since ${String(committedAt)}.`, `  the old table is ${retired}`]
+        : [`${source} is un-partitioned again since ${String(committedAt)}.`, `  the partitioned table is ${retired}`]),
     `  attempt ${attempts}: waited ${ms(lockWaitMs)} for the lock, held it ${ms(lockHeldMs)}, reads blocked for ${ms(readsBlockedMs)}`,
     `  fence ${fenceLsn}, ${rowsCompared} rows compared, ${differences} differences`,
     ...sequences.map(({ name, lastValue }) => `  sequence ${name} goes on after ${String(lastValue)}`),
     ...objects.map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),
-    ...NEXT[verb](source),
+    ...(dryRun ? [`Next: partitioner cutover ${source}`] : NEXT[verb](source)),
   ].join('\n');
 }
 

@@ -1,7 +1,7 @@
 import { outcomeError, sendCommand } from '../actions/command.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { MigratorError } from '../errors.ts';
-import { limitsOf, noDaemon } from './cutover.ts';
+import { argumentsOf, noDaemon } from './cutover.ts';
 import { requireMigration, requirePhase } from './find-migration.ts';
 import { print, printJson } from './output.ts';
 import type { Verb } from './program.ts';
@@ -12,7 +12,7 @@ import { oneTable, openSession, withSession } from './session.ts';
 export const rollback: Verb = async (invocation) => {
   const session = openSession(invocation);
   const table = oneTable(invocation, session.config, 'rollback');
-  const limits = limitsOf(session.settings(table));
+  const limits = argumentsOf(session.settings(table), false);
   await withSession(session, async (client) => {
     const migration = await requireMigration(client, table);
     requirePhase('rollback', migration);

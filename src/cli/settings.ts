@@ -126,6 +126,16 @@ export const CUTOVER_SETTINGS = {
     parse: atLeast(1, '1ms', parseDuration),
   },
   attempts: { placeholder: 'N', help: 'attempts before it gives up (default: 60)', parse: integer(1, 100_000) },
+  before: {
+    placeholder: 'COMMAND',
+    help: 'run by the shell here, just before the cutover is asked for; if it fails, nothing is switched (exit code 1); not with --dry-run',
+    parse: text,
+  },
+  after: {
+    placeholder: 'COMMAND',
+    help: 'run by the shell here once the switch is committed, with the receipt in PARTITIONER_RECEIPT; if it fails, the exit code is 7; not with --dry-run',
+    parse: text,
+  },
 } satisfies Record<string, Setting<unknown>>;
 
 /** Every setting that the configuration file may hold. */

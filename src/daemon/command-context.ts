@@ -40,6 +40,8 @@ export interface CommandOptions {
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly now: () => number;
+  /** What goes on beside the stream of commands: to be ended before the sessions are. */
+  readonly onBackground: (running: Promise<unknown>) => void;
 }
 
 /** How a command ends the daemon's work, when it does. */
@@ -57,6 +59,7 @@ export function switchContext(options: CommandOptions, limits: Record<string, un
     table,
     limits: { lockTimeoutMs: Number(limits.lockTimeoutMs ?? 200), maxLockHoldMs: Number(limits.maxLockHoldMs ?? 1_000), attempts },
     attempts,
+    dryRun: limits.dryRun === true,
     passed,
     verification: { migrationId: migration.id, plan: migration.plan, sql: applier.session.verify },
     quietly: (run) => verifier.hold(run),

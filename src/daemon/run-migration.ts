@@ -145,6 +145,9 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       log,
       signal: stop,
       now: () => performance.now(),
+      onBackground: (running) => {
+        closing.push(() => running.catch(() => undefined));
+      },
     }).pipe(
       take(1),
       tap((ended) => (end = ended)),

@@ -92,6 +92,14 @@ export async function withClient<T>(
   }
 }
 
+/** Has the server end the statement that a session runs, if it runs one; from another session. */
+export async function cancelBackend(settings: ConnectionSettings, client: Client, applicationName: string): Promise<void> {
+  const pid = (client as Client & { processID?: number }).processID ?? 0;
+  await withClient(settings, { applicationName }, (other) => other.query('select pg_catalog.pg_cancel_backend($1)', [pid])).catch(
+    () => undefined,
+  );
+}
+
 /** Commits what `use` did, or rolls it back and throws what `use` threw, whatever becomes of the rollback. */
 export async function inTransaction<T>(client: Client, use: () => Promise<T>, begin = 'begin'): Promise<T> {
   await client.query(begin);

@@ -24,6 +24,8 @@ export interface Migration {
   readonly publicationName: string;
   readonly paused: boolean;
   readonly failure: { readonly code: string; readonly message: string; readonly detail?: string; readonly hint?: string } | null;
+  /** What the daemon waits for; stale when none runs. */
+  readonly waiting: string | null;
   readonly receipt: unknown;
 }
 
@@ -49,7 +51,7 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'cutover' | 'rollback' | 'verify'}/${string}`;
+export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'rollback' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {
@@ -90,6 +92,7 @@ export function toMigration(row: Record<string, unknown>): Migration {
     publicationName: row.publication_name as string,
     paused: row.paused as boolean,
     failure: row.failure as Migration['failure'],
+    waiting: row.waiting as string | null,
     receipt: row.receipt,
   };
 }
