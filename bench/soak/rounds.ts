@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fetchStatus } from '../../src/actions/status.ts';
 import type { CutoverReceipt } from '../../src/actions/swap-attempt.ts';
 import { createDemoTable, DEMO_TABLE, fillDemoTable } from '../../src/demo/schema.ts';
 import { compareWithTruth, takeBaseline, Truth } from '../../src/demo/truth.ts';
 import { startWriter } from '../../src/demo/writer.ts';
 import type { Client } from '../../src/pg/client.ts';
 import type { ConnectionSettings } from '../../src/pg/connection.ts';
+
+/** A migration of a small table that takes longer than this will not come to it. */
+const READY_WITHIN_MS = 180_000;
 
 const NAME = { schema: 'app', name: 'events' };
 
@@ -105,7 +109,8 @@ async function partition({ client, start }: SoakOptions, onReady: () => void): P
     'warn',
   ]);
   try {
-    while (!(await isReady(client))) {
+    for (const deadline = Date.now() + READY_WITHIN_MS; !(await isReady(client));) {
+      if (Date.now() > deadline) throw new Error(`not ready: ${JSON.stringify(await fetchStatus(client))}`);
       const ended = await Promise.race([daemon.ended, sleep(50)]);
       if (ended !== undefined) throw new Error(`the daemon ended: ${JSON.stringify(ended)}`);
     }

@@ -107,6 +107,8 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
     `insert into ${CHECK} select ${list}, bool_or(anywhere), array_agg(distinct at) filter (where at is not null) from (` +
     `select ${read('l')}, l.anywhere, l.at${isAtText ? `::${columns[partitionKey.column]!.type}` : ''} as at from ${changed} l where ${logged} ` +
     `union all select ${list}, true, null from ${suspect} where ${suspects}) l group by ${list}`;
+  // A row outside of its leaf's bound is wrong whatever the stream still brings, and may be found by its key all the same.
+  const misplaced = `on conflict (${list}) do update set state = 'different' where excluded.state = 'different'`;
   const seen = `insert into ${suspect} (${list}, part, state)`;
   const predicates = (range: KeyRange): { source: string; target: string; from: string; values: unknown[] } => {
     if (range.by === 'partition key') {
@@ -209,18 +211,19 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
     seeRange: (range, limit, part) => {
       const { source: inSource, target: inTarget, from, values } = predicates(range);
       const side = (alias: string, table: string, where: string): string =>
-        `(select ${keysOf(alias)}, ${hash(alias)} as hash from ${table} ${alias} where ${where})`;
+        `(select ${keysOf(alias)}, ${hash(alias)} as hash, ${range.by === 'partition key' ? within(alias, [range.leaf]) : 'true'} as belongs from ${table} ${alias} where ${where})`;
       return {
         text:
-          `${seen} select distinct ${ks.map((k) => `coalesce(a.${k}, b.${k})`).join(', ')}, ${part}, 'seen' ` +
-          `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash ` +
-          `limit ${limit} on conflict do nothing`,
+          `${seen} select distinct on (${list}) ${list}, ${part}, case when belongs then 'seen' else 'different' end ` +
+          `from (select ${ks.map((k) => `coalesce(a.${k}, b.${k}) as ${k}`).join(', ')}, coalesce(b.belongs, true) as belongs ` +
+          `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash) d ` +
+          `order by ${list}, belongs limit ${limit} ${misplaced}`,
         values,
       };
     },
     seeStrays: (leaf, part) =>
-      `${seen} select distinct ${keyNames.map((name) => `t.${name}`).join(', ')}, ${part}, 'seen' ` +
-      `from only ${quoteName({ schema: plan.target.schema, name: leaf.name })} t where (${within('t', [leaf])}) is not true on conflict do nothing`,
+      `${seen} select distinct ${keyNames.map((name) => `t.${name}`).join(', ')}, ${part}, 'different' ` +
+      `from only ${quoteName({ schema: plan.target.schema, name: leaf.name })} t where (${within('t', [leaf])}) is not true ${misplaced}`,
   };
 }
 
