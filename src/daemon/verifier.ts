@@ -210,11 +210,14 @@ export class Verifier {
   #begin(signal: AbortSignal, onError: (error: unknown) => void): void {
     const { jobs, applier } = this.#options;
     const { leaves, units } = applier.session;
+    const isEveryLive = [...units.values()].every((state) => state === 'live');
+    // While rows are copied, the comparison keeps out of the copy's way.
+    const most = isEveryLive ? jobs : 1;
     const parts = this.#byKey ? [{ part: WHOLE_TABLE, leaf: null }] : leaves.leaves.map((leaf) => ({ part: leaf.leaf, leaf }));
     for (const { part, leaf } of parts) {
-      if (this.#running.size >= jobs || signal.aborted) return;
+      if (this.#running.size >= most || signal.aborted) return;
       if (this.#running.has(part) || this.#checked.has(part)) continue;
-      const isLive = leaf ? units.get(leaf.unit) === 'live' : [...units.values()].every((state) => state === 'live');
+      const isLive = leaf ? units.get(leaf.unit) === 'live' : isEveryLive;
       if (!isLive) continue;
       const running = this.#compare({ part, leaf, reached: this.#reached.get(part) ?? null }, signal)
         .catch((error: unknown) => {
