@@ -23,6 +23,8 @@ export const ERROR_CODES = {
   LAG_TOO_HIGH: { exit: 5, retry: 'timed' },
   /** The slot is gone, lost or ahead of what is applied: changes may be missing, so the migration stops. */
   SLOT_LOST: { exit: 4, retry: 'never' },
+  /** There is no way back (any more): it was not wanted, its stream stopped, or its limit was reached. The application goes on with the partitioned table. */
+  WAY_BACK_CLOSED: { exit: 3, retry: 'never' },
   /** The source's definition changed while it was migrated. The source is untouched; abort and start again. */
   SOURCE_CHANGED: { exit: 2, retry: 'never' },
   /** The change stream brought a row that the target cannot hold (a NULL partition key). */

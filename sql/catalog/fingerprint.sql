@@ -1,14 +1,18 @@
 -- One hash over the catalog rows that say what a table is: when it changes, what was planned no longer fits, or something new
 -- (a grant, an index) would be lost at the switch. Left out is what changes by itself (statistics, file nodes, object ids of
 -- indexes, which REINDEX CONCURRENTLY replaces), and what the cutover reads by itself (sql/catalog/attachments).
+-- The parts by themselves tell what has changed. Leaves come and go without changing the partitioned table.
 -- $1::oid: table
-select coalesce(md5(string_agg(part.kind || part.content, e'\n' order by part.kind, part.content collate "C")), '') as fingerprint
+select
+  coalesce(md5(string_agg(part.kind || part.content, e'\n' order by part.kind, part.content collate "C")), '') as fingerprint,
+  array_agg(part.kind || ' ' || part.content) as parts
 from (
   select 'table' as kind, x::text as content
   from (
     select
       c.relname, c.relnamespace, c.relowner, c.relkind, c.relpersistence, c.relam, c.reltablespace, c.relreplident, c.reloptions,
-      c.relrowsecurity, c.reloftype, c.relispartition, c.relacl, t.reloptions as toast_options
+      c.relrowsecurity, c.reloftype, c.relispartition, coalesce(c.relacl, acldefault('r', c.relowner)) as relacl,
+      t.reloptions as toast_options
     from pg_class c
     left join pg_class t on t.oid = c.reltoastrelid
     where c.oid = $1::oid
@@ -45,7 +49,11 @@ from (
   ) x
   union all
   select 'inheritance', x::text
-  from (select i.inhrelid, i.inhparent from pg_inherits i where i.inhrelid = $1::oid or i.inhparent = $1::oid) x
+  from (
+    select i.inhrelid, i.inhparent
+    from pg_inherits i
+    where i.inhrelid = $1::oid or (i.inhparent = $1::oid and not exists (select from pg_class c where c.oid = $1::oid and c.relkind = 'p'))
+  ) x
   union all
   select 'statistics', x::text
   from (

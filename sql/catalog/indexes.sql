@@ -27,7 +27,7 @@ select
   -- From USING on: the names before it may hold any word, so that only their length tells where they end.
   substr(
     pg_get_indexdef(i.indexrelid),
-    length(format('CREATE %sINDEX %I ON %I.%I ', case when i.indisunique then 'UNIQUE ' end, c.relname, n.nspname, r.relname)) + 1
+    length(format('CREATE %sINDEX %I ON %s%I.%I ', case when i.indisunique then 'UNIQUE ' end, c.relname, case when r.relkind = 'p' then 'ONLY ' end, n.nspname, r.relname)) + 1
   ) as definition_tail,
   pg_get_expr(i.indpred, i.indrelid) as predicate,
   -- A variable without a column's number is the row.

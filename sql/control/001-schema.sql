@@ -20,12 +20,15 @@ create table if not exists partitioner.migration (
   bytes_per_second bigint,                  -- ceiling of the backfill, null means none
   failure          jsonb,                   -- {code, message, detail, hint} while phase is failed
   waiting          text,                    -- what the daemon waits for now, null when it does not
-  receipt          jsonb,                   -- of the committed cutover
+  receipt          jsonb,                   -- of the last committed switch
+  reverse_of       integer references partitioner.migration on delete cascade, -- the way back of this migration: a stream from its target to its source
+  way_back         jsonb,                   -- of such a row: what the switch back restores, see src/plan/way-back.ts
   created_at       timestamptz not null default now(),
   updated_at       timestamptz not null default now()
 );
 create unique index if not exists migration_one_open on partitioner.migration (source_schema, source_name)
-  where phase not in ('done', 'aborted');
+  where phase not in ('done', 'aborted') and reverse_of is null;
+create unique index if not exists migration_one_way_back on partitioner.migration (reverse_of) where phase in ('prepared', 'ready');
 
 -- One row a migration, moved in the transaction that applies the changes.
 create table if not exists partitioner.position (

@@ -37,4 +37,6 @@ left join pg_rewrite rul on d.classid = 'pg_rewrite'::regclass and rul.oid = d.o
 left join pg_policy pol on d.classid = 'pg_policy'::regclass and pol.oid = d.objid
 left join pg_publication_rel prl on d.classid = 'pg_publication_rel'::regclass and prl.oid = d.objid
 where not exists (select from own self where self.classid = d.classid and self.objid = d.objid)
+  -- What its partitions have of it is a part of them.
+  and d.deptype not in ('P', 'S')
 order by 1, identified.identity

@@ -7,9 +7,10 @@ with wanted as (
 newest as (
   select distinct on (m.source_schema, m.source_name) m.*
   from partitioner.migration m, wanted w
-  where w.parts is null
-     or (cardinality(w.parts) = 1 and m.source_name = w.parts[1])
-     or (cardinality(w.parts) = 2 and m.source_schema = w.parts[1] and m.source_name = w.parts[2])
+  where m.reverse_of is null
+    and (w.parts is null
+      or (cardinality(w.parts) = 1 and m.source_name = w.parts[1])
+      or (cardinality(w.parts) = 2 and m.source_schema = w.parts[1] and m.source_name = w.parts[2]))
   order by m.source_schema, m.source_name, m.id desc
 ),
 here as (
@@ -23,7 +24,7 @@ select
   m.paused,
   m.waiting,
   m.failure,
-  m.slot_name,
+  stream.slot_name,
   u.pending,
   u.loading,
   u.indexing,
@@ -66,12 +67,27 @@ select
   a.done as after_done,
   a.failed as after_failed,
   a.total as after_total,
-  extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds
+  extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds,
+  back.phase as way_back_phase,
+  back.failure as way_back_failure
 from newest m
 cross join here h
-left join partitioner.position p on p.migration = m.id
+-- The way back: after the cutover it is the stream that is followed.
+left join lateral (
+  select w.id, w.slot_name, w.phase, w.failure
+  from partitioner.migration w
+  where w.reverse_of = m.id and m.phase = 'switched'
+  order by w.id desc
+  limit 1
+) back on true
+cross join lateral (
+  select
+    case when back.phase = 'ready' then back.id else m.id end as id,
+    case when back.phase = 'ready' then back.slot_name else m.slot_name end as slot_name
+) stream
+left join partitioner.position p on p.migration = stream.id
 left join partitioner.daemon d on d.migration = m.id
-left join pg_replication_slots s on s.slot_name = m.slot_name and s.database = current_database()
+left join pg_replication_slots s on s.slot_name = stream.slot_name and s.database = current_database()
 left join lateral (
   select
     count(*) filter (where state = 'pending') as pending,

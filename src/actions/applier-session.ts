@@ -14,6 +14,7 @@ import { copyOutRows } from '../pg/copy.ts';
 import { createStageBuffers, type StageBuffers } from './stage-buffers.ts';
 import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { passRefusal } from '../plan/refuse-retired.ts';
 import { planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
 import { comparedColumns, planVerifySql, type VerifySql } from '../plan/verify-sql.ts';
 
@@ -70,7 +71,9 @@ export async function openApplierSession(
 ): Promise<ApplierSession> {
   const client = await connect(settings, { applicationName: 'partitioner applier' });
   try {
-    await client.query([...PLANNER, 'set plan_cache_mode = force_generic_plan', `set temp_buffers = '32MB'`].join('; '));
+    await client.query(
+      [...PLANNER, 'set plan_cache_mode = force_generic_plan', `set temp_buffers = '32MB'`, ...passRefusal(plan, migrationId)].join('; '),
+    );
     const baseTypes = await fetchBaseTypes(client, plan);
     const verify = planVerifySql(plan, migrationId, comparedColumns(table));
     const sql = planApplySql(plan, baseTypes, verify.logDeleted);

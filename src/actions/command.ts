@@ -8,9 +8,9 @@ import { loadSql } from '../sql/load.ts';
 /** Class of the advisory lock `(class, migration id)` that a migration's daemon holds. */
 export const DAEMON_LOCK_CLASS = 1_886_545_776;
 
-export type CommandVerb = 'pause' | 'resume' | 'verify' | 'cutover' | 'abort' | 'call off';
+export type CommandVerb = 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'finish' | 'abort' | 'call off';
 
-/** Arguments of `cutover` in its command row. */
+/** Arguments of `cutover` and `rollback` in their command rows. */
 export interface CutoverArguments {
   readonly lockTimeoutMs: number;
   readonly maxLockHoldMs: number;
@@ -19,6 +19,8 @@ export interface CutoverArguments {
   readonly dryRun?: true;
   /** On what came after the start; keys and choices as in PlanOptions. */
   readonly decisions?: Readonly<Record<string, string>>;
+  /** Of a cutover: whether the retired table is kept exact, so that `rollback` may come. */
+  readonly wayBack?: boolean;
 }
 
 export type CommandOutcome =

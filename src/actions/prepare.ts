@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quoteIdent, quoteName } from '../domain/identifier.ts';
-import { formatLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
+import { quoteIdent } from '../domain/identifier.ts';
+import { formatLsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
-import { inTransaction, sqlState, type Client } from '../pg/client.ts';
-import { fetchVersion } from '../pg/version.ts';
+import { inTransaction, type Client } from '../pg/client.ts';
 import {
   addHistory,
   createControlSchema,
@@ -24,16 +23,9 @@ import { planStaging } from '../plan/staging.ts';
 import { bindIdentifiers, loadSql } from '../sql/load.ts';
 import { buildPlan } from './build-plan.ts';
 import { dropSlot } from './drop-slot.ts';
+import { createPublication, createSlot, type FollowHooks } from './follow.ts';
 
-/** The slot's creation waits for every running transaction; at most this long at a time. */
-const SLOT_LOCK_TIMEOUT_MS = 10_000;
 const SETTLE_RETRY_MS = 50;
-
-export interface PrepareHooks {
-  /** Says what is waited for, null when it is over. */
-  readonly onWaiting: (what: string | null) => void;
-  readonly signal: AbortSignal;
-}
 
 /** Opens the migration's row, which claims the table: a second start of the same table finds it and stands by. */
 export async function openMigration(client: Client, table: SourceTable, options: PlanOptions): Promise<number> {
@@ -62,7 +54,7 @@ export async function openMigration(client: Client, table: SourceTable, options:
  * The slot comes first: a row outside of every planned leaf can then only come through the stream. Killed anywhere, it is
  * called again and begins anew; what it made before is dropped first.
  */
-export async function prepare(client: Client, migration: Migration, table: SourceTable, hooks: PrepareHooks): Promise<MigrationPlan> {
+export async function prepare(client: Client, migration: Migration, table: SourceTable, hooks: FollowHooks): Promise<MigrationPlan> {
   const { id, slotName: slot, publicationName: publication } = migration;
   await dropSlot(client, slot);
   await client.query(`drop publication if exists ${quoteIdent(publication)}`);
@@ -137,7 +129,7 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
 async function inSettledSnapshot<T>(
   client: Client,
   id: number,
-  { onWaiting, signal }: PrepareHooks,
+  { onWaiting, signal }: FollowHooks,
   use: (at: SettledPosition) => Promise<T>,
 ): Promise<T> {
   for (;;) {
@@ -156,69 +148,6 @@ async function inSettledSnapshot<T>(
     }
     onWaiting(`transactions that ran when the slot was made: ${outcome.unseenXids.slice(0, 5).join(', ')}`);
     await sleep(SETTLE_RETRY_MS);
-  }
-}
-
-/** Locks the source SHARE UPDATE EXCLUSIVE for a moment: retried, so that nothing queues behind us. */
-async function createPublication(client: Client, publication: string, table: SourceTable, hooks: PrepareHooks): Promise<void> {
-  // From PostgreSQL 18 on a replica identity that holds a generated column must be published with it, or the
-  // application's own UPDATE and DELETE would be refused from here on.
-  const isGeneratedPublished = (await fetchVersion(client)) >= 180_000 && table.columns.some(({ generated }) => generated === 's');
-  const options = ["publish = 'insert, update, delete, truncate'", ...(isGeneratedPublished ? ['publish_generated_columns = stored'] : [])];
-  const sql = `create publication ${quoteIdent(publication)} for table only ${quoteName(table)} with (${options.join(', ')})`;
-  await untilLocked(client, { text: sql, values: [] }, 1_000, hooks, () =>
-    Promise.resolve('a lock on the table (VACUUM or DDL holds it) to make the publication'),
-  );
-}
-
-async function createSlot(client: Client, slot: string, hooks: PrepareHooks): Promise<string> {
-  const rows = await untilLocked(
-    client,
-    { text: loadSql('backfill/create-slot'), values: [slot] },
-    SLOT_LOCK_TIMEOUT_MS,
-    hooks,
-    async () => {
-      const blockers = (await store(client, 'backfill/slot-blockers')) as unknown as {
-        pid: number | null;
-        usename: string;
-        seconds: number;
-        query: string;
-      }[];
-      const names = blockers.map(
-        ({ pid, usename, seconds, query }) =>
-          `${pid === null ? `prepared transaction ${query}` : `pid ${pid}`} of ${usename} (${seconds} s)`,
-      );
-      return `transactions that must end before the slot can begin: ${names.join(', ') || 'unknown'}`;
-    },
-  );
-  const lsn = rows[0]!.lsn as string;
-  const parsed: Lsn = parseLsn(lsn);
-  if (parsed === 0n) throw new MigratorError('DEFECT', `slot "${slot}" has no first position`);
-  return lsn;
-}
-
-const LOCK_NOT_AVAILABLE = '55P03';
-
-async function untilLocked(
-  client: Client,
-  statement: { readonly text: string; readonly values: unknown[] },
-  lockTimeoutMs: number,
-  { onWaiting, signal }: PrepareHooks,
-  describe: () => Promise<string>,
-): Promise<Record<string, unknown>[]> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      await client.query(`set lock_timeout = ${lockTimeoutMs}`);
-      const { rows } = await client.query<Record<string, unknown>>(statement);
-      await client.query('set lock_timeout = 0');
-      onWaiting(null);
-      return rows;
-    } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
-      onWaiting(await describe());
-      await sleep(200);
-    }
   }
 }
 

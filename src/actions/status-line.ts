@@ -26,6 +26,9 @@ export function statusLine(status: Status): string {
     parts.push(
       `${after.done}/${after.total} steps after the switch${after.failed > 0 ? ` (${after.failed} FAILED: see partitioner.after_step)` : ''}`,
     );
+  const { wayBack } = status;
+  if (wayBack?.open === true) parts.push('way back open');
+  else if (wayBack && wayBack.reason !== null) parts.push(`no way back: ${wayBack.reason}`);
   if (status.anomalies > 0) parts.push(`${status.anomalies} ANOMALIES`);
   if (status.paused) parts.push('paused');
   if (status.failure) parts.push(`failed: ${status.failure.message}`);

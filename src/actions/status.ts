@@ -52,6 +52,8 @@ export interface Status {
   };
   /** What is left to do once a cutover is committed: validating foreign keys. Failed ones stay NOT VALID. */
   readonly after: { readonly done: number; readonly failed: number; readonly total: number };
+  /** After a cutover: whether `rollback` may come, and if not, why. Null in every other phase. Lag and slot are its own while it is open. */
+  readonly wayBack: { readonly open: boolean; readonly reason: string | null } | null;
   readonly paused: boolean;
   /** Updates and deletes that did not hit exactly one row. Anything but 0 stops the cutover. */
   readonly anomalies: number;
@@ -106,10 +108,12 @@ interface StatusRow {
   after_failed: number;
   after_total: number;
   copying_seconds: number;
+  way_back_phase: Phase | null;
+  way_back_failure: Status['failure'];
 }
 
 /** Phases in which a daemon has work to do. */
-const NEEDS_DAEMON: ReadonlySet<Phase> = new Set<Phase>(['prepared', 'backfill', 'catchup', 'ready', 'cutover']);
+const NEEDS_DAEMON: ReadonlySet<Phase> = new Set<Phase>(['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'rolled_back']);
 
 /** The newest migration of each table, or of the one named. WRONG_PHASE when there is none. */
 export async function fetchStatus(client: Client, table?: string): Promise<Status[]> {
@@ -142,7 +146,8 @@ export function rethrowName(error: unknown, table: string | undefined): never {
 }
 
 function toStatus(row: StatusRow): Status {
-  const following = NEEDS_DAEMON.has(row.phase);
+  const wayBack = wayBackOf(row);
+  const following = NEEDS_DAEMON.has(row.phase) || wayBack?.open === true;
   const copied = Number(row.rows_copied);
   const estimated = Number(row.rows_estimated);
   return {
@@ -184,6 +189,7 @@ function toStatus(row: StatusRow): Status {
       tainted: row.verify_tainted,
     },
     after: { done: row.after_done, failed: row.after_failed, total: row.after_total },
+    wayBack,
     paused: row.paused,
     anomalies: Number(row.anomalies),
     // What a dead daemon last waited for is stale.
@@ -195,6 +201,13 @@ function toStatus(row: StatusRow): Status {
         : null,
     failure: row.failure,
   };
+}
+
+function wayBackOf({ phase, way_back_phase: wayBack, way_back_failure: failure }: StatusRow): Status['wayBack'] {
+  if (phase !== 'switched') return null;
+  if (wayBack === 'ready') return { open: true, reason: null };
+  if (wayBack === 'failed') return { open: false, reason: failure?.message ?? 'it failed' };
+  return { open: false, reason: wayBack === null ? 'the cutover was made without one' : 'it was ended' };
 }
 
 function estimateSeconds(copied: number, estimated: number, elapsedSeconds: number): number | null {

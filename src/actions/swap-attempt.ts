@@ -6,15 +6,11 @@ import { invariant, MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { sqlState, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { emitMessage, listLeaves, store, type Migration } from '../pg/control-store.ts';
+import { emitMessage, store, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
-import { changed } from '../plan/row-layout.ts';
 import { lockTable } from '../plan/attachments/carried.ts';
-import { leafNames } from '../plan/attachments/plan-attachments.ts';
-import { planSwap, type Swap } from '../plan/swap.ts';
-import { fetchAttachments } from '../pg/attachments.ts';
-import { planCarried, type CarriedNow } from './plan-carried.ts';
 import { watchLocks } from './lock-watch.ts';
+import type { SwapDirection } from './swap-direction.ts';
 import { isCommitted, lockAgainstMaintenance, lockOrder, lockWithoutQueueing, NotToBeHad } from './swap-session.ts';
 import { prepareProof, proveUnderLock, type Verification } from './verify-changes.ts';
 import { fillTwins, type FilledTwins } from './twins.ts';
@@ -57,6 +53,7 @@ export interface CutoverContext {
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly limits: CutoverLimits;
+  readonly direction: SwapDirection;
   /** Everything up to the commit, and then back. */
   readonly dryRun: boolean;
   /** Resolves when the applied position is at or past the LSN. */
@@ -104,9 +101,9 @@ export async function attemptSwap(
   attempts: number,
   filled: FilledTwins,
 ): Promise<Attempt> {
-  const { migration, limits, now } = context;
+  const { migration, limits, now, direction } = context;
   const startedAt = new Date().toISOString();
-  const names = await displayNames(fencer, migration.plan);
+  const names = await displayNames(fencer, migration.plan.source, direction.retires);
   let held = Infinity;
   let asked = 0;
   const { query, during, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs, (found) => {
@@ -129,7 +126,7 @@ export async function attemptSwap(
   try {
     // To print a definition PostgreSQL takes a lock on the table, for which even that may wait behind somebody's DDL.
     await locker.query(`set lock_timeout = ${limits.lockTimeoutMs}`);
-    const { swap, carried, leaves } = await during(() => planNow(context, locker));
+    const { swap, materializedViews, isStill } = await during(() => direction.plan(locker));
     await locker.query('set lock_timeout = 0');
     const fence = (): Promise<Lsn> => emitMessage(fencer, `fence ${migration.id}`);
     const twins = {
@@ -141,7 +138,7 @@ export async function attemptSwap(
       onWaiting: context.onWaiting,
       caughtUp: async () => context.passed(await fence()),
     };
-    await fillTwins(twins, carried.materializedViews, filled);
+    await fillTwins(twins, materializedViews, filled);
     await prepareProof(locker, context.verification);
     await context.catchUp();
     await locker.query('begin');
@@ -162,8 +159,7 @@ export async function attemptSwap(
       held = Math.min(held, now()); // from the first one on, somebody may wait for us
     }
     const stopped = now();
-    if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint)
-      throw changed(migration.plan, 'found under the cutover lock');
+    if ((await fetchFingerprint(locker, migration.sourceOid)) !== migration.fingerprint) throw direction.altered();
     const fenceLsn = await fence();
     await withinHold(context.passed(fenceLsn), held + limits.maxLockHoldMs - now());
     context.assertProven();
@@ -174,12 +170,12 @@ export async function attemptSwap(
       const upgrade = { locker, asking: fencer, now, limited, until: Math.min(held + limits.maxLockHoldMs, now() + limits.lockTimeoutMs) };
       for (const step of [...swap.next, last]) await lockWithoutQueueing(upgrade, step.sql);
     }
-    await assertAsPlanned(context, locker, carried.text, leaves);
+    if (!(await isStill(locker))) throw new AttachmentsChanged();
     for (const step of swap.steps) await limited(step.sql);
     const sequences = await readSequences(context.table, limited);
     const beforeCommit = now();
     const receipt: CutoverReceipt = {
-      migration: migration.id,
+      migration: migration.plan.wayBackOf ?? migration.id,
       source: names.source,
       target: names.source,
       retired: names.retired,
@@ -196,9 +192,7 @@ export async function attemptSwap(
       committedAt: context.dryRun ? null : new Date().toISOString(),
       ...(context.dryRun ? { dryRun: true } : {}),
     };
-    await store(locker, 'cutover/switch-migration', [migration.id, JSON.stringify(receipt)]);
-    await store(locker, 'store/add-history', [migration.id, 'switched', JSON.stringify(receipt)]);
-    await store(locker, 'cutover/insert-after-steps', [migration.id, JSON.stringify(swap.after)]);
+    await direction.record(locker, receipt, swap);
     if (context.dryRun) {
       await limited('rollback');
       return { type: 'switched', receipt };
@@ -236,53 +230,8 @@ async function prove(
   return rowsCompared;
 }
 
-/**
- * What hangs on the table is planned as it is now, not as it was when the migration began: a trigger or a view that came meanwhile
- * is carried like the others. Read on the session that will hold the lock, whose second reading is then a fast one.
- */
-async function planNow(
-  { migration, table }: CutoverContext,
-  client: Client,
-): Promise<{ swap: Swap; carried: CarriedNow; leaves: readonly QualifiedName[] }> {
-  const { plan, source, options } = migration;
-  const leaves = leafNames(
-    plan,
-    (await listLeaves(client, migration.id)).map(({ name }) => name),
-  );
-  const carried = await planCarried(client, table, { options, id: migration.id, leaves });
-  const refused = [
-    ...carried.fates
-      .filter(({ fate }) => fate === 'blocks' || fate === 'needs your decision')
-      .map(({ kind, name, fate, how, fix }) => ({ message: `${kind} ${name} ${fate}: ${how}`, fix })),
-    ...carried.unknown.filter(({ severity }) => severity === 'blocker'),
-  ];
-  if (refused.length > 0) {
-    throw new MigratorError(
-      'PREFLIGHT_REFUSED',
-      `what hangs on ${quoteName(source)} cannot be carried: ${refused.map(({ message }) => message).join('; ')}`,
-      {
-        detail: 'it came after the migration had begun; nothing was switched',
-        hint: refused[0]!.fix,
-      },
-    );
-  }
-  return { swap: planSwap(table, plan, carried), carried, leaves };
-}
-
-/** Under the lock: nothing was hung on the table since, and the stream made no leaf that the swap does not know. */
-async function assertAsPlanned(
-  { migration }: CutoverContext,
-  locker: Client,
-  text: string,
-  leaves: readonly QualifiedName[],
-): Promise<void> {
-  const known = new Set(leaves.map(({ name }) => name));
-  const isKnown = (await listLeaves(locker, migration.id)).every(({ name }) => known.has(name));
-  if (!isKnown || (await fetchAttachments(locker, migration.sourceOid)).text !== text) throw new AttachmentsChanged();
-}
-
 /** As `status` shows them: quoted where SQL wants it. */
-async function displayNames(client: Client, { source, retired }: MigrationPlan): Promise<{ source: string; retired: string }> {
+async function displayNames(client: Client, source: QualifiedName, retired: QualifiedName): Promise<{ source: string; retired: string }> {
   const { rows } = await client.query<{ source: string; retired: string }>(
     `select format('%I.%I', $1::text, $2::text) as source, format('%I.%I', $3::text, $4::text) as retired`,
     [source.schema, source.name, retired.schema, retired.name],

@@ -33,7 +33,7 @@ export const cutover: Verb = async (invocation) => {
     const migration = await requireMigration(client, table);
     const { id, source } = migration;
     const whenReady = invocation.own['whenReady'] === true;
-    if (!whenReady || migration.phase !== 'prepared') requirePhase('cutover', migration);
+    if (!whenReady || !['prepared', 'rolled_back'].includes(migration.phase)) requirePhase('cutover', migration);
     // The phase of a cutover that runs, or of one that has just failed, or that died: the daemon knows, and refuses a second one.
     const isUnderWay = migration.phase === 'cutover';
     if (whenReady && !isUnderWay) await waitUntilReady(client, migration);
@@ -43,7 +43,10 @@ export const cutover: Verb = async (invocation) => {
       await refuseWhileRunning(client, migration);
       await runBefore(before, { source, migration: id, phase: 'ready' });
     }
-    const receipt = await switchOver(client, migration, argumentsOf(settings, dryRun));
+    const receipt = await switchOver(client, migration, {
+      ...argumentsOf(settings, dryRun),
+      wayBack: invocation.own['wayBack'] !== false,
+    });
     if (invocation.json) printJson(receipt);
     else print(renderReceipt(receipt));
     if (after === undefined) return 0;
@@ -52,7 +55,7 @@ export const cutover: Verb = async (invocation) => {
   });
 };
 
-function argumentsOf(settings: SettingValues, dryRun: boolean): CutoverArguments {
+export function argumentsOf(settings: SettingValues, dryRun: boolean): CutoverArguments {
   return {
     lockTimeoutMs: settings['lock-timeout'] ?? 200,
     maxLockHoldMs: settings['max-lock-hold'] ?? 1000,
@@ -138,7 +141,7 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
           detail: status.failure.detail,
           hint: status.failure.hint ?? `partitioner abort ${migration.source}, then start again`,
         });
-      if (status.phase !== 'prepared') requirePhase('cutover', { ...migration, phase: status.phase });
+      if (!['prepared', 'rolled_back'].includes(status.phase)) requirePhase('cutover', { ...migration, phase: status.phase });
       progress.show(statusLine(status));
       await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
@@ -148,7 +151,7 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
   }
 }
 
-function noDaemon({ source }: FoundMigration): MigratorError {
+export function noDaemon({ source }: FoundMigration): MigratorError {
   return new MigratorError('NO_DAEMON', `no daemon runs for ${source}: it follows the changes, and performs the switch`, {
     hint: `partitioner start ${source}`,
   });

@@ -57,9 +57,11 @@ const PHASE_WORDS: Partial<Record<Phase, string>> = {
   done: 'done',
   aborted: 'aborted',
   failed: 'failed',
+  rolled_back: 'rolled back',
 };
 const HINTS: Partial<Record<PhasedVerb, string>> = {
   abort: 'before the cutover abort takes everything back; after it, finish removes what is left',
+  rollback: 'rollback comes after the cutover; before it, abort takes everything back',
   finish: 'finish comes after the cutover; before it, abort takes everything back',
 };
 

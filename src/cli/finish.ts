@@ -1,8 +1,12 @@
+import { outcomeError, sendCommand } from '../actions/command.ts';
 import { finishMigration } from '../actions/finish.ts';
+import { fetchWayBack } from '../pg/way-back-store.ts';
 import { requireMigration, requirePhase } from './find-migration.ts';
 import { print, printJson } from './output.ts';
 import type { Verb } from './program.ts';
 import { oneTable, openSession, withSession } from './session.ts';
+
+const WAIT_MS = 300_000;
 
 /** `finish`: after the cutover, removes what the migration leaves behind. */
 export const finish: Verb = async (invocation) => {
@@ -12,6 +16,12 @@ export const finish: Verb = async (invocation) => {
   const migration = await withSession(session, async (client) => {
     const found = await requireMigration(client, table);
     requirePhase('finish', found);
+    // Who follows the way back has to let go of its slot.
+    const wayBack = await fetchWayBack(client, found.id);
+    if (wayBack?.phase === 'ready' || wayBack?.phase === 'failed') {
+      const outcome = await sendCommand(client, found.id, 'finish', {}, { waitMs: WAIT_MS });
+      if (outcome?.ok === false) throw outcomeError(outcome);
+    }
     return found;
   });
   await finishMigration(session.connection, migration.id, { dropRetired }, session.log);

@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   resume: async () => (await import('./pause.ts')).resume,
   verify: async () => (await import('./verify.ts')).verify,
   cutover: async () => (await import('./cutover.ts')).cutover,
+  rollback: async () => (await import('./rollback.ts')).rollback,
   abort: async () => (await import('./abort.ts')).abort,
   finish: async () => (await import('./finish.ts')).finish,
   demo: async () => (await import('./demo.ts')).demo,

@@ -37,6 +37,7 @@ Five steps:
   4. partitioner status  TABLE --watch                         wait for the phase "ready"
   5. partitioner cutover TABLE                                 the switch; then: finish
   At any time before step 5: partitioner abort TABLE           takes everything back
+  After it, until finish:    partitioner rollback TABLE        switches back
 
 Examples:
   partitioner demo
@@ -144,11 +145,19 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything, tries again, and tells whom it waits for. Ctrl-C calls it off. Prints the receipt.\n\nThe commands of --before and --after find PARTITIONER_TABLE, PARTITIONER_MIGRATION and PARTITIONER_PHASE in their environment; what they print goes to stderr.',
   );
   addSettings(cutover, { ...CUTOVER_SETTINGS, decide: PARTITION_SETTINGS.decide });
+  cutover.option('--no-way-back', 'do not keep the retired table exact: no second slot, and no rollback');
   cutover.option('--when-ready', 'wait until the phase is "ready" instead of refusing');
   cutover.option(
     '--dry-run',
     'rehearse: locks, fence and every statement of the switch, then roll it all back; the exit codes are the same',
   );
+  const rollback = verb(
+    'rollback',
+    'TABLE [flags]',
+    'switches the application back to the un-partitioned table, with everything written since',
+    'After a cutover, until finish. Needs a running daemon, which has kept the retired table exact. The same locks, limits and receipt as the cutover; afterwards the partitioned table follows again, and cutover may come again.',
+  );
+  addSettings(rollback, CUTOVER_SETTINGS);
   verb(
     'abort',
     'TABLE [flags]',

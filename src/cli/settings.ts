@@ -101,6 +101,11 @@ export const START_SETTINGS = {
     help: 'address of the dashboard and the metrics (default: 127.0.0.1:9187)',
     parse: parseHttpAddress,
   },
+  'way-back-wal': {
+    placeholder: 'SIZE',
+    help: 'after the cutover: close the way back when its slot retains more WAL than this (default: 64GB)',
+    parse: atLeast(1, '1 byte', parseSize),
+  },
   jobs: { placeholder: 'N', help: 'copy streams, and ranges that are verified at a time (default: 2)', parse: integer(1, 64) },
   'verify-rate': {
     placeholder: 'SIZE',

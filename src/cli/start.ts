@@ -39,6 +39,7 @@ export const start: Verb = async (invocation) => {
       table,
       plan: decision.options,
       jobs,
+      ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
       ...(settings['verify-rate'] === undefined ? {} : { verifyBytesPerSecond: settings['verify-rate'] }),
       http,
       signal: stop.signal,

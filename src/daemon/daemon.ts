@@ -1,11 +1,11 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { runAfterSteps } from '../actions/after-steps.ts';
+import { abortMigration } from '../actions/abort.ts';
 import { fetchMigrationClaim } from '../actions/claim.ts';
 import { fetchDecided } from '../actions/plan-carried.ts';
 import { openMigration, prepare, reloadMigration } from '../actions/prepare.ts';
-import { settleSwitched } from '../actions/forget-migration.ts';
+import { settleRolledBack } from '../actions/rollback.ts';
 import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
@@ -16,6 +16,8 @@ import { changed } from '../plan/row-layout.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runMigration } from './run-migration.ts';
+import { createAfterRunner } from './after-runner.ts';
+import { serveSwitched, type Worker } from './way-back.ts';
 
 const STANDBY_RETRY_MS = 1_000;
 const RESTART_MS = { first: 500, most: 30_000 };
@@ -53,7 +55,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 async function serve(options: DaemonOptions, control: Client, onCommitted: () => void): Promise<void> {
-  const { settings, log, signal } = options;
+  const { settings, signal, log } = options;
   const name = await resolveTable(control, options.table);
   let migration = await fetchMigration(control, name);
   if (!migration || migration.phase === 'done' || migration.phase === 'aborted') {
@@ -72,12 +74,13 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
     await beat(control);
-    if (migration.phase === 'switched') {
-      await settleSwitched(control, migration);
-      await runAfterSteps(settings, id, log, signal);
-      return;
+    const worker: Worker = { ...options, control, beat, onCommitted };
+    // There and back again, until somebody ends it.
+    for (let goesOn = true; goesOn;) {
+      const current = await fetchMigrationById(control, id);
+      if (!current) return;
+      goesOn = current.phase === 'switched' ? await serveSwitched(worker, current) : await work(worker, current);
     }
-    await work(options, control, migration, beat, onCommitted);
   } catch (error) {
     const failure = explainError(error);
     if (!signal.aborted && decideRetry(error) === 'never') await recordFailure(settings, id, failure, log);
@@ -87,14 +90,10 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   }
 }
 
-async function work(
-  options: DaemonOptions,
-  control: Client,
-  migration: Migration,
-  beat: (client: Client) => Promise<unknown>,
-  onCommitted: () => void,
-): Promise<void> {
-  const { log, signal } = options;
+/** Follows the source until the command that ends it; whether the daemon has more to do. */
+async function work(worker: Worker, migration: Migration): Promise<boolean> {
+  const { control, settings, log, signal } = worker;
+  await settleRolledBack(control, migration);
   const table = await fetchDecided(control, migration.source, migration.options);
   if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {
     throw sourceChanged(migration);
@@ -109,7 +108,19 @@ async function work(
     });
     log.info({ migration: migration.id }, 'prepared');
   } else await addHistory(control, migration.id, 'resumed', { pid: process.pid, host: hostname() });
-  await runMigration({ ...options, control, migration: await reloadMigration(control, migration.id), table, beat, onCommitted });
+  // After a rollback: what the application's table had before is validated beside the stream.
+  const afterSteps = createAfterRunner(settings, migration.id, log);
+  afterSteps.start();
+  try {
+    const current = await reloadMigration(control, migration.id);
+    const ended = await runMigration({ ...worker, migration: current, table, wayBack: null });
+    if (ended?.end === 'switched') return true;
+    if (ended?.end === 'abort') await abortMigration(settings, migration.id, log);
+    else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
+    return false;
+  } finally {
+    await afterSteps.stop();
+  }
 }
 
 /** Waits for the migration's advisory lock; null when stopped before. */

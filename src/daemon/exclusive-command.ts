@@ -11,7 +11,7 @@ export interface Command {
 }
 
 /** Commands that run for a while, beside which no other may. */
-const EXCLUSIVE: ReadonlySet<string> = new Set(['cutover']);
+const EXCLUSIVE: ReadonlySet<string> = new Set(['cutover', 'rollback']);
 
 export function isExclusive({ verb }: Command): boolean {
   return EXCLUSIVE.has(verb);

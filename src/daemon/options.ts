@@ -2,6 +2,9 @@ import type { Logger } from 'pino';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import type { PlanOptions } from '../plan/options.ts';
 
+/** Hours of a busy server, and less than what most disks have left. */
+export const DEFAULT_WAY_BACK_WAL_BYTES = 64 * 2 ** 30;
+
 /** What a sync daemon is started with. */
 export interface DaemonOptions {
   readonly settings: ConnectionSettings;
@@ -10,6 +13,8 @@ export interface DaemonOptions {
   readonly plan: PlanOptions;
   /** Copy streams at a time, and as many index builders. */
   readonly jobs: number;
+  /** WAL that the way back's slot may retain after the cutover; past it the way back is closed. Default: DEFAULT_WAY_BACK_WAL_BYTES. */
+  readonly wayBackWalBytes?: number;
   /** Ceiling of the verification, for each side; without it as fast as it goes. */
   readonly verifyBytesPerSecond?: number;
   readonly http: { readonly host: string; readonly port: number } | null;

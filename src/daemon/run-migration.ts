@@ -10,16 +10,14 @@ import {
   lastValueFrom,
   map,
   merge,
+  NEVER,
   Subject,
   take,
   takeUntil,
   tap,
   type Observable,
 } from 'rxjs';
-import { abortMigration } from '../actions/abort.ts';
-import { runAfterSteps } from '../actions/after-steps.ts';
-import { openApplierSession, type ApplierSession } from '../actions/applier-session.ts';
-import { settleSwitched } from '../actions/forget-migration.ts';
+import { openApplierSession } from '../actions/applier-session.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { quoteName } from '../domain/identifier.ts';
@@ -29,24 +27,20 @@ import { invariant, MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
-import { addHistory, emitMessage, fetchSlot, type Migration } from '../pg/control-store.ts';
+import { emitMessage, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
-import { openReplication } from '../streams/replication.ts';
-import { Applier, type AppliedEvent } from './applier.ts';
+import type { Applier, AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
-import { commands$, type CommandEnd } from './commands.ts';
-import type { DaemonOptions } from './options.ts';
+import type { CommandEnd, RunningWayBack } from './command-context.ts';
+import { commands$ } from './commands.ts';
+import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
-import { monitor$, slotLost } from './monitor.ts';
+import { monitor$ } from './monitor.ts';
+import { openApplier } from './open-applier.ts';
+import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 import { Verifier } from './verifier.ts';
 
-/**
- * Credit of the stream: what may be received and not yet applied. A batch holds about a third of the bytes, so that the next one is
- * received and decoded while it is applied. A message costs 256 bytes beside its own: the bytes run out before the messages do.
- */
-const CREDIT = { messages: 65_000, bytes: 16 << 20 };
-const SLICE_BYTES = 5 << 20;
 /** An idle WAL is pushed this often while somebody waits for a position. */
 const PUSH_MS = 50;
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
@@ -56,17 +50,19 @@ export interface RunOptions extends Omit<DaemonOptions, 'table'> {
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
   readonly beat: (client: Client) => Promise<unknown>;
+  /** The stream is that of the way back of a migration that is switched; `migration` is its row. */
+  readonly wayBack: RunningWayBack | null;
   /** Something was committed: the pauses between restarts begin anew. */
   readonly onCommitted: () => void;
 }
 
 /**
  * Runs a prepared migration: change stream, backfill, monitor and commands as one merged graph that is awaited once; the
- * first error wins, and everything is taken down outside of it. Returns when the migration is switched or aborted, or
- * when the signal asks for it: what is being applied is committed first.
+ * first error wins, and everything is taken down outside of it. Returns the command that has ended it, or null
+ * when the signal asked for it: what is being applied is committed first.
  */
-export async function runMigration(options: RunOptions): Promise<void> {
-  const { settings, migration, table, control, signal, log } = options;
+export async function runMigration(options: RunOptions): Promise<CommandEnd | null> {
+  const { settings, migration, table, control, wayBack, signal, log } = options;
   const session = await openApplierSession(settings, migration.id, migration.plan, table);
   const closing: (() => Promise<unknown>)[] = [() => close(session.client)];
   const stopped = new AbortController();
@@ -78,7 +74,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
     const pusher = await open(closing, () => connect(settings, { applicationName: 'partitioner fence' }));
     const following = (applier = await openApplier(options, session, closing));
     const state = createSharedState(migration.paused);
-    const metrics = createMetrics(String(migration.id));
+    const metrics = createMetrics(String(wayBack?.parent.id ?? migration.id));
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
     };
@@ -88,7 +84,12 @@ export async function runMigration(options: RunOptions): Promise<void> {
     await serveHttp(options, desk, metrics, closing);
 
     const applied$ = following.events$.pipe(tap((event) => observe(options, metrics, following, event)));
+    if (wayBack) {
+      closing.push(() => wayBack.afterSteps.stop());
+      wayBack.afterSteps.start();
+    }
     const backfill$ = defer(() => {
+      if (wayBack) return NEVER; // everything is there
       const running = runBackfill({
         settings,
         migration,
@@ -134,6 +135,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
       migration,
       table,
       applier: following,
+      wayBack,
       verifier,
       state,
       metrics,
@@ -150,9 +152,12 @@ export async function runMigration(options: RunOptions): Promise<void> {
       take(1),
       tap((ended) => (end = ended)),
     );
-    const monitored$ = monitor$({ desk, migration, applier: following, verifier, state, metrics, ...READY, beat: options.beat, log }).pipe(
-      tap((status) => options.onProgress?.(statusLine(status))),
-    );
+    const watched = { desk, state, metrics, beat: options.beat };
+    const monitored$ = (
+      wayBack
+        ? watchWayBack$({ ...watched, parent: wayBack.parent, limitBytes: options.wayBackWalBytes ?? DEFAULT_WAY_BACK_WAL_BYTES })
+        : monitor$({ ...watched, migration, applier: following, verifier, ...READY, log })
+    ).pipe(tap((status) => options.onProgress?.(statusLine(status))));
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(
       take(1),
@@ -183,47 +188,7 @@ export async function runMigration(options: RunOptions): Promise<void> {
     stopped.abort(new MigratorError('POSTGRES', 'the daemon stops'));
     for (const close of closing.reverse()) await close().catch(() => undefined);
   }
-  await settle(options, end);
-}
-
-/** After everything of the daemon has ended: what the command asked for. */
-async function settle({ settings, control, migration, log, signal }: RunOptions, end: CommandEnd | null): Promise<void> {
-  if (end?.end === 'switched') {
-    await settleSwitched(control, migration);
-    log.info({ migration: migration.id }, 'switched: the stream has ended, the retired table is kept');
-    await runAfterSteps(settings, migration.id, log, signal);
-  } else if (end?.end === 'abort') await abortMigration(settings, migration.id, log);
-  else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
-}
-
-async function openApplier(
-  { settings, migration, control, log }: RunOptions,
-  session: ApplierSession,
-  closing: (() => Promise<unknown>)[],
-): Promise<Applier> {
-  const { plan } = migration;
-  const slot = await fetchSlot(control, plan.slotName);
-  if (!slot) throw slotLost(plan.slotName, 'it was dropped');
-  if (slot.walStatus === 'lost') throw slotLost(plan.slotName, 'its WAL was removed (max_slot_wal_keep_size)');
-  // The slot is told only what is committed; were it ahead (a failover, a hand), changes between the two would be lost.
-  if (slot.confirmedLsn > session.position.lsn) {
-    throw slotLost(
-      plan.slotName,
-      `it stands at ${formatLsn(slot.confirmedLsn)}, ahead of the applied position ${formatLsn(session.position.lsn)}`,
-    );
-  }
-  const replication = openReplication({
-    settings,
-    slotName: plan.slotName,
-    publicationName: plan.publicationName,
-    binary: plan.binary,
-    startLsn: session.position.lsn,
-    credit: CREDIT,
-    clientEncoding: session.clientEncoding,
-    log,
-  });
-  closing.push(() => replication.stop());
-  return new Applier(session, replication, SLICE_BYTES, () => performance.now());
+  return end;
 }
 
 async function serveHttp(

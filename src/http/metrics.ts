@@ -75,6 +75,7 @@ export function createMetrics(migration: string): Metrics {
   const active = gauge('slot_active', '1 while the slot is read');
   const paused = gauge('paused', '1 while the backfill is paused');
   const anomalies = gauge('anomalies', 'Updates and deletes that did not hit exactly one row; anything but 0 is a defect');
+  const wayBack = gauge('way_back_open', '1 while rollback may come, 0 when there is no way back (after a cutover)');
   const units = new Gauge({ name: 'partitioner_units', help: 'Units by state', labelNames: ['state'], registers });
   const phase = new Gauge({
     name: 'partitioner_phase',
@@ -98,6 +99,7 @@ export function createMetrics(migration: string): Metrics {
       for (const state of ['pending', 'loading', 'indexing', 'live'] as const) units.set({ state }, status.units[state]);
       rowsEstimated.set(status.rows.estimated);
       rowsDone.set(status.rows.copied);
+      wayBack.set(status.wayBack?.open === true ? 1 : 0);
       paused.set(status.paused ? 1 : 0);
       anomalies.set(status.anomalies);
       differences.set(status.verified.differences);

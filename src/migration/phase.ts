@@ -27,14 +27,15 @@ export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'cat
 }
 
 /** Verbs that act on a migration, and the phases they fit. */
-const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'verify' | 'cutover' | 'abort' | 'finish', readonly Phase[]>> = {
-  start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched'],
+const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
+  start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched', 'rolled_back'],
   // Of a cutover that runs the daemon tells itself; the phase may also be what one left behind that was killed.
   pause: ['backfill', 'catchup', 'ready', 'cutover'],
   resume: ['backfill', 'catchup', 'ready', 'cutover'],
   verify: ['backfill', 'catchup', 'ready', 'cutover'],
   cutover: ['backfill', 'catchup', 'ready', 'cutover'],
-  abort: ['prepared', 'backfill', 'catchup', 'ready', 'failed', 'cutover'],
+  rollback: ['switched'],
+  abort: ['prepared', 'backfill', 'catchup', 'ready', 'failed', 'cutover', 'rolled_back'],
   finish: ['switched', 'done'],
 };
 

@@ -50,8 +50,16 @@ export async function fetchTable(client: Client, name: QualifiedName): Promise<S
 
 /** md5 over the catalog rows that say what the table is; '' when it is gone. */
 export async function fetchFingerprint(client: Client, oid: number): Promise<string> {
-  const { rows } = await client.query<{ fingerprint: string }>(loadSql('catalog/fingerprint'), [oid]);
-  return rows[0]!.fingerprint;
+  return (await fetchDefinition(client, oid)).fingerprint;
+}
+
+/** The same with the rows themselves, each with its kind before it: `index (events_pkey,…)`. */
+export async function fetchDefinition(
+  client: Client,
+  oid: number,
+): Promise<{ readonly fingerprint: string; readonly parts: readonly string[] }> {
+  const { rows } = await client.query<{ fingerprint: string; parts: string[] | null }>(loadSql('catalog/fingerprint'), [oid]);
+  return { fingerprint: rows[0]!.fingerprint, parts: rows[0]!.parts ?? [] };
 }
 
 /**

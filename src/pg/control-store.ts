@@ -51,8 +51,7 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement =
-  `store/${string}` | `backfill/${string}` | `apply/${string}` | `cutover/${string}` | `command/${string}` | `verify/${string}`;
+export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'rollback' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {
@@ -77,7 +76,7 @@ export async function fetchMigrationById(client: Client, id: number): Promise<Mi
   return row ? toMigration(row) : null;
 }
 
-function toMigration(row: Record<string, unknown>): Migration {
+export function toMigration(row: Record<string, unknown>): Migration {
   const plan = row.plan as MigrationPlan | Record<string, never>;
   return {
     id: row.id as number,

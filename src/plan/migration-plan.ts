@@ -58,6 +58,8 @@ export interface MigrationPlan {
   readonly retired: QualifiedName;
   readonly slotName: string;
   readonly publicationName: string;
+  /** Of a way back: the migration that it undoes. Its target is the retired table, which lets this stream alone in. */
+  readonly wayBackOf?: number;
   /** In the source's column order. */
   readonly columns: readonly CopiedColumn[];
   /** Names of the generated columns: the target computes them. */

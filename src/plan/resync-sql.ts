@@ -56,6 +56,7 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
   const fence = quoteName(keyTable('fence', id));
   const repair = quoteName(keyTable('repair', id));
   const source = quoteName(plan.source);
+  const rows = sourceRows(plan);
   const copied = columns.map((column) => quoteIdent(column.name)).join(', ');
   const keysOf = (alias: string): string => names.map((name, k) => `${alias}.${name} as k${k}`).join(', ');
   const on = (row: string, keys: string): string => names.map((name, k) => `${row}.${name} = ${keys}.k${k}`).join(' and ');
@@ -88,9 +89,9 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
     deleteJob: (from) => `delete from ${quoteName(from)} t using ${JOB} j where ${on('t', 'j')}`,
     insertJob: (into, intervals) =>
       `insert into ${quoteName(into)} (${copied}) overriding system value ` +
-      `select ${columns.map((column) => `s.${quoteIdent(column.name)}`).join(', ')} from ${JOB} j join only ${source} s on ${on('s', 'j')} where ${within(intervals)}`,
+      `select ${columns.map((column) => `s.${quoteIdent(column.name)}`).join(', ')} from ${JOB} j join ${rows} s on ${on('s', 'j')} where ${within(intervals)}`,
     strayJob: (intervals) =>
-      `select distinct s.${quoteIdent(partitionKey.name)}::text as value from ${JOB} j join only ${source} s on ${on('s', 'j')} where (${within(intervals)}) is not true`,
+      `select distinct s.${quoteIdent(partitionKey.name)}::text as value from ${JOB} j join ${rows} s on ${on('s', 'j')} where (${within(intervals)}) is not true`,
     fenceJob:
       `insert into ${fence} (${list}, snapshot, lsn) select ${list}, $1::pg_snapshot, $2::pg_lsn from ${JOB} ` +
       `on conflict (${list}) do update set snapshot = excluded.snapshot, lsn = excluded.lsn`,
@@ -98,6 +99,11 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
     purge: (from) => `delete from ${quoteName(from)} t using ${touched} k where k.unit = $1 and ${on('t', 'k')}`,
     countTouched: `select count(*)::int as keys from (select from ${touched} where unit = $1 limit $2) k`,
   };
+}
+
+/** What is read of the source: on the way back it is partitioned, and its rows are its leaves'. */
+export function sourceRows({ source, wayBackOf }: MigrationPlan): string {
+  return `${wayBackOf === undefined ? 'only ' : ''}${quoteName(source)}`;
 }
 
 /** `false` for no interval. Bounds are literals, so the planner can use the index on the partition key. */

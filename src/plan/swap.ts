@@ -26,8 +26,10 @@ export interface Swap {
 /**
  * The switch: the source and what carries a name of its own go aside, the target takes their names. Constraints that are no
  * index (CHECK, NOT NULL) have names per table and need nothing. Comments, privileges, owner and column settings are on the target already.
+ *
+ * @param wayBack the stream that writes to the retired table afterwards, null without one.
  */
-export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carried): Swap {
+export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carried, wayBack: number | null = null): Swap {
   const { source, target, retired } = plan;
   const id = migrationOf(target.name);
   invariant(id !== null, `target "${target.name}" carries no migration's id`);
@@ -47,7 +49,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
       lock: `ACCESS EXCLUSIVE on ${schema}.${source.name}`,
       why: 'the source retires',
     },
-    ...refuseWrites(table, retired, id),
+    ...refuseWrites(table, retired, id, wayBack),
     {
       sql: `alter table ${quoteName(target)} rename to ${quoteIdent(source.name)}`,
       lock: `ACCESS EXCLUSIVE on ${schema}.${target.name}`,
@@ -116,12 +118,17 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
   };
 }
 
-function renameStatistics({ schema, name }: QualifiedName, id: number, position: number): DdlStep[] {
-  const rename = (from: string, to: string, why: string): DdlStep => ({
+/** Extended statistics have names of their own. */
+export function renamer(schema: string): (from: string, to: string, why: string) => DdlStep {
+  return (from, to, why) => ({
     sql: `alter statistics ${quoteName({ schema, name: from })} rename to ${quoteIdent(to)}`,
     lock: 'none',
     why,
   });
+}
+
+function renameStatistics({ schema, name }: QualifiedName, id: number, position: number): DdlStep[] {
+  const rename = renamer(schema);
   return [
     rename(name, retiredObjectName(id, name), 'its name goes to the target’s'),
     rename(targetObjectName(id, 'e', position), name, 'the name as before'),
@@ -167,11 +174,11 @@ function takeOverIdentity(
   ];
 }
 
-function regclass(name: QualifiedName): string {
+export function regclass(name: QualifiedName): string {
   return `${quoteLiteral(quoteName(name))}::pg_catalog.regclass`;
 }
 
-function ownedSequences(table: SourceTable): { column: string; sequence: OwnedSequence }[] {
+export function ownedSequences(table: SourceTable): { column: string; sequence: OwnedSequence }[] {
   return table.columns.flatMap(({ name, sequence, otherSequences }) =>
     [...(sequence ? [sequence] : []), ...otherSequences]
       .filter(({ dependency }) => dependency === 'a')

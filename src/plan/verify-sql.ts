@@ -3,7 +3,7 @@ import { quoteIdent, quoteLiteral, quoteName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { keyTable } from './apply-sql.ts';
 import type { MigrationPlan } from './migration-plan.ts';
-import { intervalPredicate, JOB, type KeyInterval } from './resync-sql.ts';
+import { intervalPredicate, JOB, sourceRows, type KeyInterval } from './resync-sql.ts';
 
 /** Keys that one comparison takes: a temporary table of the session that compares. */
 export const CHECK = 'pg_temp.partitioner_check';
@@ -73,7 +73,7 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
   const { columns, key, partitionKey } = plan;
   const changed = quoteName(keyTable('changed', id));
   const suspect = quoteName(keyTable('suspect', id));
-  const source = `only ${quoteName(plan.source)}`;
+  const source = sourceRows(plan);
   const target = quoteName(plan.target);
   const keyNames = key.map((i) => quoteIdent(columns[i]!.name));
   const ks = key.map((_, k) => `k${k}`);

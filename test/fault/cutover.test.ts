@@ -19,7 +19,7 @@ test('killed while it holds the lock: writers go on, the table is as it was, and
   await untilPhase(control, 'ready');
   const reader = await database.client('reader');
   await reader.query('begin; select count(*) from app.events');
-  const cutover = startPartitioner(['cutover', 'app.events', '--lock-timeout', '60s', '--max-lock-hold', '60s'], env);
+  const cutover = startPartitioner(['cutover', 'app.events', '--no-way-back', '--lock-timeout', '60s', '--max-lock-hold', '60s'], env);
   await until(control, 'it holds the lock', () => holds(control, HAS, ['ShareRowExclusiveLock']));
   const writer = await database.client('writer');
   const waiting = writer.query(`insert into app.events (at, v) values (now(), 'waited')`);
@@ -55,7 +55,7 @@ test('killed at any moment of a cutover under load: before or after, and the com
       const { pid } = daemon;
       await until(control, 'the daemon works', () => holds(control, 'exists (select from partitioner.daemon where pid = $1)', [pid]));
       await untilPhase(control, 'ready', 120_000);
-      const cutover = startPartitioner(['cutover', 'app.events', '--when-ready', '--json'], env);
+      const cutover = startPartitioner(['cutover', 'app.events', '--no-way-back', '--when-ready', '--json'], env);
       // After some kills it may come to its end.
       if (kill < 6) {
         await until(control, 'it has begun', () =>
@@ -94,7 +94,7 @@ test('stopped without a word while it holds the lock: the server takes the lock 
     await untilPhase(control, 'ready');
     const reader = await database.client('reader');
     await reader.query('begin; select count(*) from app.events');
-    const cutover = startPartitioner(['cutover', 'app.events', '--lock-timeout', '2s', '--max-lock-hold', '2s'], env);
+    const cutover = startPartitioner(['cutover', 'app.events', '--no-way-back', '--lock-timeout', '2s', '--max-lock-hold', '2s'], env);
     await until(control, 'it holds the lock', () => holds(control, HAS, ['ShareRowExclusiveLock']));
     daemon.signal('SIGSTOP');
     const writer = await database.client('writer');

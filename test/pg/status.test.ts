@@ -67,6 +67,7 @@ describe('the status', () => {
         slot: null,
         verified: { units: 0, total: 6, at: null },
         after: { done: 0, failed: 0, total: 0 },
+        wayBack: null,
         paused: false,
         anomalies: 0,
         waiting: 'a daemon: partitioner start app.events',

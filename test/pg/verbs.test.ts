@@ -65,7 +65,7 @@ describe('the verbs, one after the other', () => {
       daemon: { pid: second.pid },
     });
     expect(json<object>(await run('resume', 'app.events', '--json'))).toMatchObject({ paused: false, daemon: true });
-    const receipt = json<object>(await run('cutover', 'app.events', '--when-ready', '--json'));
+    const receipt = json<object>(await run('cutover', 'app.events', '--when-ready', '--no-way-back', '--json'));
     expect(receipt).toMatchObject({
       source: 'app.events',
       attempts: 1,

@@ -174,7 +174,10 @@ test.each(MAJORS)('PostgreSQL %i: every kind of column, under load, killed in th
   const daemon = startPartitioner(start, env);
   await inserted;
   await untilDaemon(control, daemon);
-  const cutover = await partitioner(['cutover', T, '--when-ready', '--json', '--lock-timeout', '500ms', '--max-lock-hold', '5s'], env);
+  const cutover = await partitioner(
+    ['cutover', T, '--when-ready', '--no-way-back', '--json', '--lock-timeout', '500ms', '--max-lock-hold', '5s'],
+    env,
+  );
   expect(cutover, `${daemon.output().stdout}\n${daemon.output().stderr}`).toMatchObject({ code: 0 });
   const receipt = JSON.parse(cutover.stdout) as Record<string, unknown> & {
     retired: string;

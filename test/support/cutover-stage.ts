@@ -36,14 +36,19 @@ export async function setCutoverStage(
       daemon,
       cutover: (limits = {}) =>
         sendCommand(asker, id, 'cutover', { lockTimeoutMs: 500, maxLockHoldMs: 10_000, attempts: 60, ...limits }, { waitMs: 120_000 }),
-      run: (...args) => partitioner(args, env),
-      start: (...args) => startPartitioner(args, env),
+      run: (...args) => partitioner(withoutWayBack(args), env),
+      start: (...args) => startPartitioner(withoutWayBack(args), env),
       [Symbol.asyncDispose]: () => daemon.stop(),
     };
   } catch (error) {
     await daemon.stop();
     throw error;
   }
+}
+
+/** The daemon of these tests ends with the switch. */
+function withoutWayBack(args: readonly string[]): readonly string[] {
+  return args[0] === 'cutover' ? [...args, '--no-way-back'] : args;
 }
 
 const lock = (granted: boolean): string =>

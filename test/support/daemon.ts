@@ -18,7 +18,7 @@ export function startDaemon(
   settings: ConnectionSettings,
   table: string,
   plan: Partial<PlanOptions> = {},
-  options: Partial<Pick<DaemonOptions, 'verifyBytesPerSecond'>> = {},
+  options: Partial<DaemonOptions> = {},
 ): TestDaemon {
   const stop = new AbortController();
   const ended = runDaemon({
@@ -26,8 +26,8 @@ export function startDaemon(
     table,
     plan: { ...DEFAULT_PLAN_OPTIONS, range: 'at', premake: 1, ...plan },
     jobs: 2,
-    ...options,
     http: null,
+    ...options,
     signal: stop.signal,
     log: pino({ level: process.env['TEST_VERBOSE'] === undefined ? 'silent' : 'debug' }, process.stderr),
   });
@@ -50,7 +50,9 @@ export interface MigrationRow {
 /** The only migration of the database; null before there is one. */
 export async function readMigration(client: Client): Promise<MigrationRow | null> {
   const { rows } = await client
-    .query<MigrationRow>('select id, phase, waiting, failure, retired_name from partitioner.migration order by id desc limit 1')
+    .query<MigrationRow>(
+      'select id, phase, waiting, failure, retired_name from partitioner.migration where reverse_of is null order by id desc limit 1',
+    )
     .catch(() => ({ rows: [] }));
   return rows[0] ?? null;
 }

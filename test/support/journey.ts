@@ -56,6 +56,10 @@ export interface Journey {
   readonly retired?: (application: Application, retired: string) => Promise<void>;
 }
 
+const LIMITS = { lockTimeoutMs: 1_000, maxLockHoldMs: 10_000, attempts: 60 };
+/** By hand: every journey goes there, back, and there again. */
+const RETURNS = process.env['TEST_WAY_BACK'] !== undefined;
+
 const SILENT = pino({ level: 'silent' });
 
 /** Takes `app.events` through a whole migration by the real daemon, beside a writer, and looks at it at every moment. */
@@ -72,7 +76,17 @@ export async function travel(database: TestDatabase, { plan = {}, look, retired 
     ended.then(() => Promise.reject(new Error('the daemon has ended before it was ready'))),
   ]);
   await look(session, 'ready');
-  await command(control, id, 'cutover', { lockTimeoutMs: 1_000, maxLockHoldMs: 10_000, attempts: 60 });
+  if (RETURNS) {
+    await command(control, id, 'cutover', { ...LIMITS, wayBack: true });
+    await look(session, 'switched');
+    await command(control, id, 'rollback', LIMITS);
+    await Promise.race([
+      untilPhase(control, 'ready'),
+      ended.then(() => Promise.reject(new Error('the daemon has ended after the rollback'))),
+    ]);
+    await look(session, 'ready');
+  }
+  await command(control, id, 'cutover', LIMITS);
   await look(session, 'switched');
   expect(await load.stop(), 'writes').toBeGreaterThan(20);
   await daemon.ended;

@@ -18,6 +18,7 @@ const status: Status = {
   slot: { name: 's', active: true, walStatus: 'reserved', retainedBytes: 3_145_728, safeBytes: null },
   verified: { units: 0, total: 26, at: null, pass: 1, rows: 0, rechecked: 0, differences: 0, tainted: false },
   after: { done: 0, failed: 0, total: 0 },
+  wayBack: null,
   paused: false,
   anomalies: 0,
   waiting: null,
@@ -27,9 +28,15 @@ const status: Status = {
 };
 
 describe('the status line', () => {
+  it('tells whether there is a way back', () => {
+    const switched = { ...status, phase: 'switched' as const };
+    expect(statusLine({ ...switched, wayBack: { open: true, reason: null } })).toContain(', way back open');
+    expect(statusLine({ ...switched, wayBack: { open: false, reason: 'it was ended' } })).toContain(', no way back: it was ended');
+  });
+
   it('tells a backfill', () => {
     expect(statusLine(status)).toBe(
-      'app.events backfill 12/26 units, 3.1M/5.0M rows (62%), lag 1.2 MB / 0.4 s, slot 3.0 MB retained, ETA 2 min',
+      'app.events backfill 12/26 units, 3.1M/5.0M rows (62%), lag 1.2 MB / 0.4 s, slot 3.0 MB retained, 0/26 verified, ETA 2 min',
     );
   });
 

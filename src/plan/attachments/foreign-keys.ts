@@ -8,7 +8,7 @@ import { label, lockIfAllowed, NOTHING, only, type AfterStep, type AttachmentCon
 import { endOfParentheses } from './definition.ts';
 
 /** From here on a partitioned table takes NOT VALID foreign keys. */
-const NOT_VALID_ON_PARTITIONED = 180_000;
+export const NOT_VALID_ON_PARTITIONED = 180_000;
 
 const MANY_LEAVES = 100;
 
@@ -269,7 +269,7 @@ function hasUnique({ table, partitionKey }: AttachmentContext, columns: readonly
   });
 }
 
-function validate(name: string, on: QualifiedName, references: QualifiedName): AfterStep {
+export function validate(name: string, on: QualifiedName, references: QualifiedName): AfterStep {
   return {
     object: `foreign key ${name} of ${label(on)}`,
     sql: `alter table ${quoteName(on)} validate constraint ${quoteIdent(name)}`,
@@ -278,7 +278,7 @@ function validate(name: string, on: QualifiedName, references: QualifiedName): A
   };
 }
 
-function commentSteps(name: string, on: QualifiedName, comment: string | null): DdlStep[] {
+export function commentSteps(name: string, on: QualifiedName, comment: string | null): DdlStep[] {
   return comment === null
     ? []
     : [{ sql: `comment on constraint ${quoteIdent(name)} on ${quoteName(on)} is ${quoteLiteral(comment)}`, lock: 'none', why: 'comment' }];

@@ -95,6 +95,6 @@ function lostIdentity(
 }
 
 /** Column list and filter; pg_get_expr prints a filter with parentheses where it has an operator, and without where it is a column or a constant. */
-function membership(columns: readonly string[] | null, rowFilter: string | null): string {
+export function membership(columns: readonly string[] | null, rowFilter: string | null): string {
   return `${columns === null ? '' : ` (${columns.map(quoteIdent).join(', ')})`}${rowFilter === null ? '' : ` where (${rowFilter})`}`;
 }

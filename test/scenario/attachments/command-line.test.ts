@@ -60,7 +60,7 @@ test('the whole way by the command line, with decisions as flags, and in a file 
   try {
     await until(control, 'a daemon that takes commands', () => isDaemonAlive(control, id));
     const cutover = await partitioner(
-      ['cutover', 'app.events', '--when-ready', '--json', '--lock-timeout', '1s', '--max-lock-hold', '10s'],
+      ['cutover', 'app.events', '--when-ready', '--no-way-back', '--json', '--lock-timeout', '1s', '--max-lock-hold', '10s'],
       env,
     );
     expect(cutover, second.output().stderr).toMatchObject({ code: 0 });

@@ -22,7 +22,7 @@ test('what comes after the start and leaves a choice refuses the cutover by name
   expect(unknown.stderr).toContain('names nothing that hangs on app.events');
 
   const done = await partitioner(
-    ['cutover', 'app.events', '--when-ready', '--decide', 'foreign-key:app.late.late_event_fkey=drop', '--json'],
+    ['cutover', 'app.events', '--when-ready', '--no-way-back', '--decide', 'foreign-key:app.late.late_event_fkey=drop', '--json'],
     env,
   );
   expect(done).toMatchObject({ code: 0 });

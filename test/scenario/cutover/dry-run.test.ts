@@ -19,7 +19,7 @@ test('a rehearsal of everything that hangs on a table leaves nothing behind, tel
   const before = await catalogSnapshot(control);
   const env = { DATABASE_URL: database.url };
   const limits = ['--max-lock-hold', '10s', '--lock-timeout', '1s'];
-  const rehearsed = await partitioner(['cutover', 'app.events', '--dry-run', '--json', ...limits], env);
+  const rehearsed = await partitioner(['cutover', 'app.events', '--no-way-back', '--dry-run', '--json', ...limits], env);
   expect(rehearsed).toMatchObject({ code: 0, stderr: '' });
   const rehearsal = JSON.parse(rehearsed.stdout) as CutoverReceipt;
   expect(rehearsal).toMatchObject({ dryRun: true, committedAt: null, differences: 0, attempts: 1 });
@@ -31,13 +31,13 @@ test('a rehearsal of everything that hangs on a table leaves nothing behind, tel
   );
   expect(rows).toEqual([{ receipt: null, events: ['rehearsed'], steps: 0, kept: rehearsal }]);
 
-  const text = await partitioner(['cutover', 'app.events', '--dry-run', ...limits], env);
+  const text = await partitioner(['cutover', 'app.events', '--no-way-back', '--dry-run', ...limits], env);
   expect(text.code).toBe(0);
   expect(text.stdout).toContain('Rehearsed: everything was done and rolled back');
   expect(text.stdout).toContain('Next: partitioner cutover app.events');
   expect(await catalogSnapshot(control)).toEqual(before);
 
-  const done = await partitioner(['cutover', 'app.events', '--json', ...limits], env);
+  const done = await partitioner(['cutover', 'app.events', '--no-way-back', '--json', ...limits], env);
   const receipt = JSON.parse(done.stdout) as CutoverReceipt;
   expect(receipt.dryRun).toBeUndefined();
   const told = ({ objects, sequences, source, retired }: CutoverReceipt): unknown => ({ objects, sequences, source, retired });

@@ -61,7 +61,7 @@ test('hooks of the configuration file: in order, with the receipt, their output 
   );
   const url = new URL(database.url);
   url.password = 'only-for-us';
-  const ran = await partitioner(['cutover', 'app.events', '--config', config, '--json', '--database-url', url.href], {});
+  const ran = await partitioner(['cutover', 'app.events', '--no-way-back', '--config', config, '--json', '--database-url', url.href], {});
   expect(ran).toMatchObject({ code: 0, stderr: 'before the switch\nafter it\n' });
   const receipt = JSON.parse(ran.stdout) as CutoverReceipt;
   const [before, after] = [await environmentIn(join(dir, 'before')), await environmentIn(join(dir, 'after'))];

@@ -1,0 +1,45 @@
+import { MigratorError } from '../errors.ts';
+import type { Migration } from '../pg/control-store.ts';
+import type { Applier } from './applier.ts';
+import type { Verifier } from './verifier.ts';
+
+export interface Switching {
+  readonly applier: Applier;
+  readonly migration: Migration;
+  readonly wayBack: object | null;
+  readonly verifier: Pick<Verifier, 'state'>;
+}
+
+/** What must hold for the switch, apart from the lag: the fence proves that. */
+export function assertReady({ applier: { session }, migration, wayBack, verifier }: Switching): void {
+  const name = `${migration.source.schema}.${migration.source.name}`;
+  const waiting = [...session.units.values()].filter((state) => state !== 'live').length;
+  if (waiting > 0) {
+    throw new MigratorError('WRONG_PHASE', `${waiting} of ${session.units.size} units of ${name} are not live yet`, {
+      hint: `partitioner status ${name} --watch, until the phase is ready`,
+    });
+  }
+  if (session.anomalies > 0) {
+    throw new MigratorError('DIFFERENCE', `${session.anomalies} changes of ${name} did not hit exactly one row of the target`, {
+      detail: 'source and target differ; nothing was switched',
+      hint: `partitioner ${wayBack ? 'finish' : 'abort'} ${name}, and report it`,
+    });
+  }
+  if (session.repair.size > 0)
+    throw new MigratorError('LAG_TOO_HIGH', `${session.repair.size} keys of ${name} are still to be repaired`, {
+      hint: 'try again in a moment',
+    });
+  const { checked, total, tainted, differences } = verifier.state;
+  if (differences > 0 || tainted) {
+    throw new MigratorError(
+      'DIFFERENCE',
+      differences > 0 ? `${differences} keys of ${name} differ` : `differences of ${name} were found, and no full pass has begun since`,
+      { detail: 'nothing was switched', hint: `partitioner ${wayBack ? 'finish' : 'verify'} ${name}${wayBack ? '' : ' --repair'}` },
+    );
+  }
+  if (checked < total) {
+    throw new MigratorError('WRONG_PHASE', `${checked} of ${total} parts of ${name} are compared`, {
+      hint: `partitioner status ${name} --watch, until the phase is ready`,
+    });
+  }
+}

@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fetchStatus } from '../actions/status.ts';
+import { statusLine } from '../actions/status-line.ts';
+import { stopStream } from '../actions/way-back.ts';
+import { quoteName } from '../domain/identifier.ts';
+import { invariant, MigratorError } from '../errors.ts';
+import { createMetrics } from '../http/metrics.ts';
+import { startHttp } from '../http/server.ts';
+import { store, type Migration } from '../pg/control-store.ts';
+import { fetchWayBack } from '../pg/way-back-store.ts';
+import { createAfterRunner } from './after-runner.ts';
+import { Pool } from './pool.ts';
+import type { Worker } from './way-back.ts';
+
+const SAMPLE_MS = 1_000;
+
+/**
+ * The way back has closed: nothing is followed any more, but who watches the metrics must see it, and what is left after the switch is done.
+ * Until `finish`, or until it is stopped. Whether the daemon has more to do: it has not.
+ */
+export async function serveClosed(worker: Worker, migration: Migration): Promise<boolean> {
+  const { control, settings, http, log, signal, beat } = worker;
+  const row = await fetchWayBack(control, migration.id);
+  if (row) await stopStream(control, row); // it was closed, and the daemon was killed before the slot was gone
+  const afterSteps = createAfterRunner(settings, migration.id, log);
+  const metrics = createMetrics(String(migration.id));
+  const desk = new Pool({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
+  const readStatus = () =>
+    desk.use(async (client) => {
+      const [status] = await fetchStatus(client, quoteName(migration.source));
+      invariant(status, 'the migration that runs has no status');
+      return status;
+    });
+  const server = http ? await startHttp({ ...http, metrics, status: readStatus }) : null;
+  afterSteps.start();
+  try {
+    while (!signal.aborted) {
+      await desk.use(beat);
+      const status = await readStatus();
+      metrics.setStatus(status);
+      worker.onProgress?.(statusLine(status));
+      if (await desk.use(() => takeCommand(worker, migration))) return false;
+      await sleep(SAMPLE_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return false;
+  } finally {
+    await server?.close();
+    await afterSteps.stop();
+  }
+}
+
+/** Whether it was `finish`; anything else is refused. */
+async function takeCommand({ control }: Worker, { id, source }: Migration): Promise<boolean> {
+  const [command] = await store(control, 'store/take-command', [id]);
+  if (!command) return false;
+  const isFinish = command.verb === 'finish';
+  const refused = new MigratorError('WAY_BACK_CLOSED', `the way back of ${quoteName(source)} is closed`, {
+    hint: `partitioner status ${quoteName(source)} says why; finish removes what is left`,
+  });
+  await store(control, 'store/finish-command', [command.id, JSON.stringify(isFinish ? { ok: true } : { ok: false, error: refused })]);
+  return isFinish;
+}
