@@ -28,6 +28,7 @@ export class ChangeLog {
 
   /** @param moved rows that were not where the stream said. */
   net(net: NetEffect, moved: ReadonlySet<NetRow>): void {
+    for (const holder of net.vanished.values()) this.#add(holder, false, false);
     for (const row of net.rows.values()) {
       const isSettled = row.pre === null || (row.passed.length === 0 && !moved.has(row));
       this.#add(row.tuple, !isSettled, true);

@@ -51,6 +51,8 @@ export class NetEffect {
   readonly touched = new Map<CanonicalKey, KeyTuple>();
   readonly gone = new Map<CanonicalKey, KeyTuple>();
   readonly rows = new Map<CanonicalKey, NetRow>();
+  /** Keys of rows that came and went within the batch: nothing becomes of them, but the source may have shown them in between. */
+  readonly vanished = new Map<CanonicalKey, KeyTuple>();
   /** Keys that the changes add to the repair set. */
   readonly repair = new Map<CanonicalKey, KeyTuple>();
   /** Changes that contradict the batch's own history. */
@@ -136,6 +138,8 @@ export class NetEffect {
     if (row) {
       this.rows.delete(key);
       this.#vacated.add(key);
+      this.vanished.set(key, holder);
+      for (const passed of row.passed) this.vanished.set(this.#key(passed), passed);
       if (row.pre) this.gone.set(this.#key(row.pre), row.pre);
       return;
     }
