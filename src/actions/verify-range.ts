@@ -27,7 +27,8 @@ export type RangeOutcome =
 
 /** Keys of one range that are looked into at a time. */
 const MOST_SUSPECTS = 10_000;
-const TRANSIENT: ReadonlySet<string> = new Set(['40001', '40P01']);
+/** SQLSTATEs of two comparisons that met at a key: nothing was done. */
+export const TRANSIENT: ReadonlySet<string> = new Set(['40001', '40P01']);
 
 /**
  * Compares the part's next range of about `rows` rows: both sides hashed by the server, in one settled snapshot. Where they differ, so do

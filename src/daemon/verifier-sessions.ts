@@ -18,7 +18,7 @@ export async function openRangeSession(settings: ConnectionSettings, application
 export async function openRecheckSession(settings: ConnectionSettings, { sql }: Verification): Promise<Client> {
   const client = await openRangeSession(settings, 'partitioner verifier');
   try {
-    await client.query(PLANNER.map((name) => `set ${name} = off`).join('; '));
+    await client.query([...PLANNER.map((name) => `set ${name} = off`), 'set plan_cache_mode = force_generic_plan'].join('; '));
     await client.query(sql.createCheck);
     return client;
   } catch (error) {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { judgeSuspects, readVerification, recheckChanges, type Rechecked, type Verification } from '../actions/verify-changes.ts';
-import { verifyBound, verifyRange, WHOLE_TABLE, type Part } from '../actions/verify-range.ts';
-import { abandon, close, type Client } from '../pg/client.ts';
+import { TRANSIENT, verifyBound, verifyRange, WHOLE_TABLE, type Part } from '../actions/verify-range.ts';
+import { abandon, close, sqlState, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, store } from '../pg/control-store.ts';
 import { copyOutRows } from '../pg/copy.ts';
@@ -42,6 +42,7 @@ export interface VerifierState {
 }
 
 const TICK_MS = 200;
+const MOST_PAUSE_MS = 5_000;
 const RETRY_MS = 50;
 /** A range is read in one short transaction: some seconds on the slowest disk. */
 const RANGE_BYTES = 64 << 20;
@@ -93,11 +94,14 @@ export class Verifier {
       this.#session = await openRecheckSession(this.#options.settings, this.#options);
       await this.#reload();
       while (!stop.aborted) {
+        const begun = performance.now();
         const isBusy = await this.#gate.pass(async () => this.#recheck(this.#session!));
+        // With many leaves one comparison costs as much for a key as for a thousand: they are gathered.
+        const pause = Math.max(TICK_MS, Math.min(MOST_PAUSE_MS, 4 * (performance.now() - begun)));
         this.#begin(stop, (error) => {
           failed.abort(error);
         });
-        if (!isBusy) await sleep(TICK_MS, undefined, { signal: stop }).catch(() => undefined);
+        if (!isBusy) await sleep(pause, undefined, { signal: stop }).catch(() => undefined);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -121,8 +125,9 @@ export class Verifier {
     const { signal } = this.#options;
     for (let round = 0; round < 100; round++) {
       signal.throwIfAborted();
-      const { keys, behind } = await this.#recheckOnce(this.#session!);
-      if (behind === 0 && keys * this.#options.applier.session.leaves.leaves.length <= PROVABLE) return;
+      const { keys, behind, isUnsettled } = await this.#recheckOnce(this.#session!);
+      if (isUnsettled) await sleep(RETRY_MS, undefined, { signal });
+      else if (behind === 0 && keys * this.#options.applier.session.leaves.leaves.length <= PROVABLE) return;
     }
   }
 
@@ -163,6 +168,16 @@ export class Verifier {
   }
 
   async #recheckOnce(client: Client): Promise<Rechecked> {
+    try {
+      return await this.#compareLogged(client);
+    } catch (error) {
+      // A range has seen the same key differ meanwhile.
+      if (TRANSIENT.has(sqlState(error) ?? '')) return { keys: 0, behind: this.#state.behind, isUnsettled: true };
+      throw error;
+    }
+  }
+
+  async #compareLogged(client: Client): Promise<Rechecked> {
     const rechecked = await recheckChanges(client, this.#options, this.#options.applier.session.leaves.leaves.length);
     const { different, suspected } = await judgeSuspects(client, this.#options);
     if (different > this.#state.differences)
