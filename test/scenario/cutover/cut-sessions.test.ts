@@ -7,22 +7,29 @@ import { createDatabase } from '../../support/database.ts';
 import { startDaemon, untilPhase } from '../../support/daemon.ts';
 import { differingRows } from '../../support/oracle.ts';
 
-/** The swap's statements (TEST_CUTS=all), or a part of them: those that are of a kind of their own, and some of the others. DDL fails one by one in failed-swap. */
-function chosen(seen: readonly string[]): string[] {
+const WAYS: readonly Cut[] = ['before', 'after', 'terminated'];
+
+/**
+ * The swap's statements (TEST_CUTS=all), or a part of them: those that are of a kind of their own, and some of the others, each of them cut in one of the ways.
+ * DDL fails one by one in failed-swap.
+ */
+function chosen(seen: readonly string[], how: Cut): string[] {
   const swap = [...new Set(seen.slice(seen.indexOf('begin')))].filter(
     (text) => !text.startsWith('set local statement_timeout') && text !== 'rollback',
   );
   expect(swap.length).toBeGreaterThan(25);
   const own = /^(begin|lock table|savepoint|update partitioner|insert into partitioner|with)|rename to "?events"?$/;
-  const every = process.env['TEST_CUTS'] === 'all' ? 1 : 12;
-  return swap.filter((text, position) => own.test(text.replace(/^(--.*\n)+/, '')) || position % every === 0);
+  if (process.env['TEST_CUTS'] === 'all') return swap;
+  return swap
+    .filter((text, position) => own.test(text.replace(/^(--.*\n)+/, '')) || position % 12 === 0)
+    .filter((_, position) => position % WAYS.length === WAYS.indexOf(how));
 }
 
 /**
  * The session of the cutover is cut at each of its statements: the state is before or after, never between, the answer says which, and a writer of the
  * application notices nothing.
  */
-test.each<Cut>(['before', 'after', 'terminated'])('the session of the cutover cut %s each of its statements', async (how) => {
+test.each(WAYS)('the session of the cutover cut %s each of its statements', async (how) => {
   await using database = await createDatabase();
   const control = await database.client();
   await createPlainEvents(control);
@@ -48,7 +55,7 @@ test.each<Cut>(['before', 'after', 'terminated'])('the session of the cutover cu
     sendCommand(asker, id, 'cutover', { lockTimeoutMs: 2_000, maxLockHoldMs: 10_000, attempts: 3, ...limits }, { waitMs: 60_000 });
   proxy.cutAt('partitioner cutover', null, how);
   expect(await cutover({ dryRun: true })).toMatchObject({ ok: true });
-  const statements = chosen(proxy.seen());
+  const statements = chosen(proxy.seen(), how);
   for (const statement of [...statements, 'commit']) {
     proxy.cutAt('partitioner cutover', statement, how);
     const outcome = await cutover();
