@@ -1,12 +1,16 @@
-import { outcomeError, sendCommand } from '../actions/command.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDaemonAlive, outcomeError, sendCommand } from '../actions/command.ts';
 import { finishMigration } from '../actions/finish.ts';
+import { MigratorError } from '../errors.ts';
+import type { Client } from '../pg/client.ts';
 import { fetchWayBack } from '../pg/way-back-store.ts';
-import { requireMigration, requirePhase } from './find-migration.ts';
+import { requireMigration, requirePhase, type FoundMigration } from './find-migration.ts';
 import { print, printJson } from './output.ts';
 import type { Verb } from './program.ts';
 import { oneTable, openSession, withSession } from './session.ts';
 
 const WAIT_MS = 300_000;
+const POLL_MS = 50;
 
 /** `finish`: after the cutover, removes what the migration leaves behind. */
 export const finish: Verb = async (invocation) => {
@@ -21,6 +25,7 @@ export const finish: Verb = async (invocation) => {
     if (wayBack?.phase === 'ready' || wayBack?.phase === 'failed') {
       const outcome = await sendCommand(client, found.id, 'finish', {}, { waitMs: WAIT_MS });
       if (outcome?.ok === false) throw outcomeError(outcome);
+      await untilDaemonEnded(client, found);
     }
     return found;
   });
@@ -32,3 +37,13 @@ export const finish: Verb = async (invocation) => {
     );
   return 0;
 };
+
+/** It has answered, and still writes down how it ended: what it writes to must not be taken away meanwhile. */
+async function untilDaemonEnded(client: Client, { id, source }: FoundMigration): Promise<void> {
+  for (const deadline = Date.now() + WAIT_MS; await isDaemonAlive(client, id); await sleep(POLL_MS)) {
+    if (Date.now() < deadline) continue;
+    throw new MigratorError('NO_DAEMON', `the daemon of ${source} has not ended within ${String(WAIT_MS / 1000)} s`, {
+      hint: `end it, then partitioner finish ${source}`,
+    });
+  }
+}

@@ -47,6 +47,8 @@ export interface VerifySql {
   readonly acquitTaken: string;
   /** Params: up to. */
   readonly forgetLogged: string;
+  /** Params: migration. Suspects from before a TRUNCATE that is applied: none of their rows is left. */
+  readonly releaseTruncated: string;
   /** Params: migration. Suspects that changed after they were seen, which are compared again. */
   readonly releaseSuspects: string;
   /** Params: migration. What is left is a difference: the stream has brought everything that the snapshot saw. */
@@ -162,9 +164,11 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
     differing: `select ${ks.map((k) => `c.${k}::text as ${k}`).join(', ')} from ${sides(null)} where ${differs(null)} limit 10`,
     acquitTaken: `delete from ${suspect} u using ${CHECK} c where ${same('u', 'c')} and (u.state = 'seen' or u.n < $1::bigint)`,
     forgetLogged: `delete from ${changed} where n <= $1::bigint`,
+    releaseTruncated: `delete from ${suspect} u using partitioner.position p where p.migration = $1 and u.state = 'suspected' and u.lsn <= p.lsn and u.truncated <> p.truncated`,
+    // By itself, so that it is a join: below an OR it would be run for each suspect.
     releaseSuspects:
-      `delete from ${suspect} u using partitioner.position p where p.migration = $1 and u.state = 'suspected' and u.lsn <= p.lsn and ` +
-      `(u.truncated <> p.truncated or exists (select from (select ${read('l')} from ${changed} l where l.n > u.n) l where ${same('l', 'u')}))`,
+      `delete from ${suspect} u using partitioner.position p where p.migration = $1 and u.state = 'suspected' and u.lsn <= p.lsn ` +
+      `and exists (select from ${changed} l where l.n > u.n and ${key.map((i, k) => `l.k${k}${columns[i]!.wire === 'text' ? `::${columns[i]!.type}` : ''} = u.k${k}`).join(' and ')})`,
     convict:
       `update ${suspect} u set state = 'different' from partitioner.position p where p.migration = $1 and u.state = 'suspected' and u.lsn <= p.lsn ` +
       `and not exists (select from ${quoteName(keyTable('repair', id))})`,
