@@ -57,7 +57,7 @@ test('killed at any moment of a cutover under load: before or after, and the com
       await untilPhase(control, 'ready', 120_000);
       const cutover = startPartitioner(['cutover', 'app.events', '--no-way-back', '--when-ready', '--json'], env);
       // After some kills it may come to its end.
-      if (kill < 6) {
+      if (kill < 4) {
         await until(control, 'it has begun', () =>
           holds(
             control,
