@@ -22,7 +22,8 @@ function chosen(seen: readonly string[], how: Cut): string[] {
   if (process.env['TEST_CUTS'] === 'all') return swap;
   return swap
     .filter((text, position) => own.test(text.replace(/^(--.*\n)+/, '')) || position % 12 === 0)
-    .filter((_, position) => position % WAYS.length === WAYS.indexOf(how));
+    .filter((_, position) => position % WAYS.length === WAYS.indexOf(how))
+    .filter((_, position, all) => position % Math.ceil(all.length / 5) === 0);
 }
 
 /**
