@@ -39,6 +39,8 @@ export interface VerifierState {
   readonly suspected: number;
   /** Logged keys that are still to be compared again, about. */
   readonly behind: number;
+  /** Whether what is missing is not worth a refusal: it was not looked at yet, or everything was compared before the stream made another leaf. */
+  readonly isSoon: boolean;
 }
 
 const TICK_MS = 200;
@@ -63,8 +65,10 @@ export class Verifier {
   readonly #ranges: Pool<Client>;
   readonly #running = new Map<number, Promise<void>>();
   #session: Client | null = null;
-  #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0 };
+  #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0, isSoon: true };
   #byKey = false;
+  /** The last pass in which everything that was there was compared. */
+  #completed: number | null = null;
   /** Of this pass. */
   readonly #checked = new Set<number>();
   /** Of parts that an earlier daemon has begun. */
@@ -204,8 +208,10 @@ export class Verifier {
     const { pass, tainted } = await readVerification(client, migrationId);
     const total = this.#byKey ? 1 : this.#options.applier.session.leaves.leaves.length;
     const checked = this.#checked.size;
-    const isDone = checked >= total && this.#state.checked < this.#state.total;
-    this.#state = { ...this.#state, pass, tainted, checked, total };
+    const isAll = checked >= total;
+    const isDone = isAll && this.#state.checked < this.#state.total;
+    if (isAll) this.#completed = pass;
+    this.#state = { ...this.#state, pass, tainted, checked, total, isSoon: this.#completed === pass };
     if (isDone) await addHistory(client, migrationId, 'verified', { pass, parts: total });
   }
 
