@@ -27,6 +27,8 @@ export const ERROR_CODES = {
   WAY_BACK_CLOSED: { exit: 3, retry: 'never' },
   /** The source's definition changed while it was migrated. The source is untouched; abort and start again. */
   SOURCE_CHANGED: { exit: 2, retry: 'never' },
+  /** Somebody altered, dropped or wrote to the target or a leaf of it. The source is untouched; abort and start again. */
+  TARGET_CHANGED: { exit: 2, retry: 'never' },
   /** The change stream brought a row that the target cannot hold (a NULL partition key). */
   ROW_REFUSED: { exit: 2, retry: 'never' },
   /** Source and target differ. */

@@ -1,13 +1,14 @@
 -- One hash over the catalog rows that say what a table is: when it changes, what was planned no longer fits, or something new
 -- (a grant, an index) would be lost at the switch. Left out is what changes by itself (statistics, file nodes, object ids of
 -- indexes, which REINDEX CONCURRENTLY replaces), and what the cutover reads by itself (sql/catalog/attachments).
--- The parts by themselves tell what has changed. Leaves come and go without changing the partitioned table.
+-- The parts by themselves tell what has changed, and the objects what of it. Leaves come and go without changing the partitioned table.
 -- $1::oid: table
 select
   coalesce(md5(string_agg(part.kind || part.content, e'\n' order by part.kind, part.content collate "C")), '') as fingerprint,
-  array_agg(part.kind || ' ' || part.content) as parts
+  array_agg(part.kind || ' ' || part.content) as parts,
+  jsonb_agg(jsonb_build_object('kind', part.kind, 'row', part.object) order by part.kind, part.content collate "C") as objects
 from (
-  select 'table' as kind, x::text as content
+  select 'table' as kind, x::text as content, to_jsonb(x) as object
   from (
     select
       c.relname, c.relnamespace, c.relowner, c.relkind, c.relpersistence, c.relam, c.reltablespace, c.relreplident, c.reloptions,
@@ -18,7 +19,7 @@ from (
     where c.oid = $1::oid
   ) x
   union all
-  select 'column', x::text
+  select 'column', x::text, to_jsonb(x)
   from (
     select
       a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
@@ -28,7 +29,7 @@ from (
     where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
   ) x
   union all
-  select 'index', x::text
+  select 'index', x::text, to_jsonb(x)
   from (
     select
       c.relname, c.relam, c.reltablespace, c.reloptions, i.indisunique, i.indisprimary, i.indisexclusion, i.indimmediate,
@@ -39,7 +40,7 @@ from (
     where i.indrelid = $1::oid and i.indisvalid
   ) x
   union all
-  select 'constraint', x::text
+  select 'constraint', x::text, to_jsonb(x)
   from (
     select
       con.conname, con.contype, con.condeferrable, con.condeferred, con.convalidated, con.conrelid, con.confrelid, con.conkey,
@@ -48,21 +49,21 @@ from (
     where con.conrelid = $1::oid and con.contype <> 'f'
   ) x
   union all
-  select 'inheritance', x::text
+  select 'inheritance', x::text, to_jsonb(x)
   from (
     select i.inhrelid, i.inhparent
     from pg_inherits i
     where i.inhrelid = $1::oid or (i.inhparent = $1::oid and not exists (select from pg_class c where c.oid = $1::oid and c.relkind = 'p'))
   ) x
   union all
-  select 'statistics', x::text
+  select 'statistics', x::text, to_jsonb(x)
   from (
     select s.stxname, s.stxnamespace, s.stxowner, s.stxkind, s.stxkeys, s.stxexprs::text, to_jsonb(s) ->> 'stxstattarget'
     from pg_statistic_ext s
     where s.stxrelid = $1::oid
   ) x
   union all
-  select 'sequence', x::text
+  select 'sequence', x::text, to_jsonb(x)
   from (
     select d.refobjsubid, d.deptype, c.oid, c.relname, c.relowner, c.relacl, q.seqtypid, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, q.seqcycle
     from pg_depend d
@@ -71,7 +72,7 @@ from (
     where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid and d.deptype in ('a', 'i')
   ) x
   union all
-  select 'comment', x::text
+  select 'comment', x::text, to_jsonb(x)
   from (
     select d.classoid::regclass::text, d.objsubid, d.description
     from pg_description d

@@ -11,7 +11,11 @@ import { connect, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { fetchPosition, listLeaves, listUnits, store, type Position } from '../pg/control-store.ts';
 import { copyOutRows } from '../pg/copy.ts';
+import { fetchPadding } from './added-columns.ts';
+import { listOwedIndexes } from './owed-indexes.ts';
 import { createStageBuffers, type StageBuffers } from './stage-buffers.ts';
+import { padTuple, type PadTuple } from '../domain/pad-tuple.ts';
+import { withoutLate } from '../plan/follow/late.ts';
 import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { passRefusal } from '../plan/refuse-retired.ts';
@@ -38,12 +42,16 @@ export interface ApplierSession {
   /** The server's own encoding: values pass through in it. */
   readonly clientEncoding: string;
   readonly buffers: StageBuffers;
+  /** Fills up the tuples of changes that lack the last columns, so many of them. */
+  readonly pad: (missing: number) => PadTuple;
   readonly sql: ApplySql;
   readonly resync: ResyncSql;
   readonly verify: VerifySql;
   layout: RowLayout | null;
   position: Position;
   anomalies: number;
+  /** Indexes of the source that the target has not yet: they came meanwhile. */
+  owedIndexes: number;
   /** An xid8 near those in the stream, to widen its 32-bit xids. */
   xidReference: bigint;
   leaves: LeafMap;
@@ -81,22 +89,25 @@ export async function openApplierSession(
     const clientEncoding = await fetchServerEncoding(client);
     await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}`);
     for (const statement of [...sql.createStage, resync.createJob]) await client.query(statement);
+    const padding = await fetchPadding(client, migrationId, plan);
     const { anomalies, base, ...position } = await fetchPosition(client, migrationId);
     const session: ApplierSession = {
       client,
       migrationId,
       plan,
-      table,
+      table: withoutLate(table, plan),
       baseTypes,
       keyCanons: plan.key.map((i) => keyCanon(baseTypes[i]!, plan.columns[i]!.wire)),
       clientEncoding,
       buffers: createStageBuffers(),
+      pad: (missing) => padTuple(padding.slice(padding.length - missing)),
       sql,
       resync,
       verify,
       layout: null,
       position,
       anomalies,
+      owedIndexes: (await listOwedIndexes(client, migrationId, plan, table)).length,
       xidReference: await fetchNextXid(client),
       leaves: new LeafMap(await listLeaves(client, migrationId)),
       units: new Map((await listUnits(client, migrationId)).map(({ unit, state }) => [unit, state])),

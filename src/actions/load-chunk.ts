@@ -6,6 +6,7 @@ import { abandon, close, connect, inTransaction, type Client } from '../pg/clien
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { readSettledPosition, store, type ChunkRange, type Migration } from '../pg/control-store.ts';
 import { copyThrough } from '../pg/copy.ts';
+import { fetchFilenode } from '../pg/definition.ts';
 import { intervalPredicate, type KeyInterval } from '../plan/resync-sql.ts';
 import type { MigrationPlan, PlannedUnit } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
@@ -89,10 +90,14 @@ export async function loadChunk(
   return inTransaction(
     reader,
     async () => {
+      // Before the snapshot: what ALTER TABLE and TRUNCATE rewrite looks empty to an older one. Nobody alters or moves the rows from here on.
+      await reader.query(`lock table only ${quoteName(plan.source)} in access share mode`);
       const at = await readSettledPosition(reader, id);
       if (at.unseen > 0) return { type: 'unsettled', xids: at.unseenXids };
       if ((await fetchFingerprint(reader, migration.sourceOid)) !== migration.fingerprint)
         throw changed(plan, 'its catalog rows differ from those planned');
+      if (unit.kind === 'table' && plan.filenode !== undefined && (await fetchFilenode(reader, migration.sourceOid)) !== plan.filenode)
+        throw changed(plan, 'its rows were moved (VACUUM FULL, CLUSTER or TRUNCATE)');
       const format = plan.columns.every(({ wire }) => wire === 'binary') ? 'binary' : 'text';
       const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
       // A leaf that is copied in one piece is emptied in the same transaction, which lets COPY write its pages frozen and

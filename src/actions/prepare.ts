@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quoteIdent } from '../domain/identifier.ts';
+import { quoteIdent, quoteName } from '../domain/identifier.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
@@ -14,6 +14,7 @@ import {
   type Migration,
   type SettledPosition,
 } from '../pg/control-store.ts';
+import { fetchDefinitionNow, writeDefinition } from '../pg/definition.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { publicationName, retiredName, slotName, targetName } from '../plan/names.ts';
 import type { PlanOptions } from '../plan/options.ts';
@@ -65,14 +66,16 @@ export async function prepare(client: Client, migration: Migration, table: Sourc
     const [running] = await store(client, 'backfill/running-transactions');
     await store(client, 'store/insert-position', [id, lsn, running!.xids]);
   });
-  const plan = await inSettledSnapshot(client, id, hooks, (at) => planAndMake(client, migration, table, at));
+  const plan = await inSettledSnapshot(client, migration, hooks, (at) => planAndMake(client, migration, table, at));
   await addHistory(client, id, 'prepared', { slotLsn: lsn, leaves: plan.leaves.length, units: plan.units.length });
   return plan;
 }
 
 async function planAndMake(client: Client, migration: Migration, table: SourceTable, at: SettledPosition): Promise<MigrationPlan> {
   const { id } = migration;
-  const plan = await buildPlan(client, table, migration.options, id);
+  const known = { ...(await fetchDefinitionNow(client, table.oid)), table };
+  if (known.fingerprint !== migration.fingerprint) throw alteredBefore(migration.source);
+  const plan: MigrationPlan = { ...(await buildPlan(client, table, migration.options, id)), filenode: known.storage.filenode };
   await store(client, 'store/set-base-fence', [id, at.snapshot, formatLsn(at.walLsn)]);
   const sql = bindIdentifiers(loadSql('backfill/null-key'), { source: plan.source, key: plan.partitionKey.name });
   const nulls = await client.query<{ found: boolean }>(sql);
@@ -122,13 +125,14 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
     }
   }
   await store(client, 'store/complete-migration', [id, JSON.stringify(plan)]);
+  await writeDefinition(client, id, known);
   return plan;
 }
 
 /** Runs in a repeatable read transaction that sees every transaction that ran when the slot began (rule 2). */
 async function inSettledSnapshot<T>(
   client: Client,
-  id: number,
+  { id, source }: Migration,
   { onWaiting, signal }: FollowHooks,
   use: (at: SettledPosition) => Promise<T>,
 ): Promise<T> {
@@ -137,6 +141,8 @@ async function inSettledSnapshot<T>(
     const outcome = await inTransaction(
       client,
       async () => {
+        // Before the snapshot: what is planned is what is there, and nobody alters it meanwhile.
+        await client.query(`lock table only ${quoteName(source)} in access share mode`);
         const at = await readSettledPosition(client, id);
         return at.unseen > 0 ? { unseenXids: at.unseenXids } : { value: await use(at) };
       },
@@ -149,6 +155,13 @@ async function inSettledSnapshot<T>(
     onWaiting(`transactions that ran when the slot was made: ${outcome.unseenXids.slice(0, 5).join(', ')}`);
     await sleep(SETTLE_RETRY_MS);
   }
+}
+
+/** Nothing was made yet that would have to fit. */
+export function alteredBefore({ schema, name }: Migration['source']): MigratorError {
+  return new MigratorError('SOURCE_CHANGED', `table ${schema}.${name} was altered before the migration was prepared`, {
+    hint: `partitioner abort ${schema}.${name}, then start again`,
+  });
 }
 
 /** Reads the migration again: its plan is there now. */

@@ -4,10 +4,11 @@ import type { ApplierSession } from '../actions/applier-session.ts';
 import { repairKeys, type SnapshotOutcome } from '../actions/resync.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
-import { planRowLayout, changed } from '../plan/row-layout.ts';
+import { changed, missingColumns, planRowLayout } from '../plan/row-layout.ts';
+import type { PadTuple } from '../domain/pad-tuple.ts';
 import { BatchBuilder, type Batch } from '../streams/batches.ts';
 import { gatherMap } from '../streams/gather-map.ts';
-import type { Replication } from '../streams/replication.ts';
+import type { Replication, ReplicationEvent } from '../streams/replication.ts';
 
 /** An idle position is written down this often: each write moves the WAL that it follows. */
 const IDLE_POSITION_MS = 2_000;
@@ -43,6 +44,8 @@ export class Applier {
   readonly #waiters = new Set<Waiter>();
   readonly #wake$ = new Subject<void>();
   readonly #stop$ = new Subject<void>();
+  /** Of changes from before the source's last columns. */
+  #pad: PadTuple | null = null;
   #idleWrittenAt = 0;
   #ended: { readonly error: unknown } | null = null;
 
@@ -63,6 +66,8 @@ export class Applier {
         if (relation.schema !== plan.source.schema || relation.name !== plan.source.name)
           throw changed(plan, `it is now ${relation.schema}.${relation.name}`);
         session.layout = planRowLayout(plan, session.baseTypes, relation);
+        const missing = missingColumns(plan, relation);
+        this.#pad = missing === 0 ? null : session.pad(missing);
       },
     );
     // The source is cut, not the work: what is being applied when stop() is called is applied to its end.
@@ -72,7 +77,7 @@ export class Applier {
     this.events$ = gathered$.pipe(
       gatherMap(
         (events) => {
-          for (const event of events) this.#builder.push(event);
+          for (const event of events) this.#builder.push(this.#pad === null ? event : padded(event, plan.sourceOid, this.#pad));
         },
         () => this.#work(now),
       ),
@@ -184,4 +189,15 @@ export class Applier {
     this.#waiters.clear();
     for (const job of this.#jobs.splice(0)) job.fail(error);
   }
+}
+
+/** A change of the source with its tuples filled up. */
+function padded(event: ReplicationEvent, oid: number, pad: PadTuple): ReplicationEvent {
+  if (event.kind === 'keepalive') return event;
+  const { message } = event;
+  if (message.kind === 'insert' && message.oid === oid) return { ...event, message: { ...message, tuple: pad(message.tuple) } };
+  if (message.kind === 'delete' && message.oid === oid) return { ...event, message: { ...message, old: pad(message.old) } };
+  if (message.kind === 'update' && message.oid === oid)
+    return { ...event, message: { ...message, tuple: pad(message.tuple), old: message.old && pad(message.old) } };
+  return event;
 }

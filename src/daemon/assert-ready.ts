@@ -35,6 +35,11 @@ export function assertReady({ applier: { session }, migration, wayBack, verifier
       hint: `partitioner status ${name} --watch, until the phase is ready`,
     });
   }
+  if (session.owedIndexes > 0) {
+    throw new MigratorError('WRONG_PHASE', `${session.owedIndexes} indexes of ${name} that came meanwhile are not built yet`, {
+      hint: `partitioner status ${name} --watch, until the phase is ready`,
+    });
+  }
   if (session.anomalies > 0) {
     throw new MigratorError('DIFFERENCE', `${session.anomalies} changes of ${name} did not hit exactly one row of the target`, {
       detail: 'source and target differ; nothing was switched',

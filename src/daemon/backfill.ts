@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
 import { abandonCopier, closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
+import { buildOwedIndexes, listOwedIndexes } from '../actions/owed-indexes.ts';
 import { GO_LIVE_KEYS, goLive, resyncUnit } from '../actions/resync.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
@@ -8,7 +9,16 @@ import type { Lsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
 import { abandon, close, connect, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { addHistory, listOpenChunks, listUnits, store, type ChunkRange, type Migration, type StoredUnit } from '../pg/control-store.ts';
+import {
+  addHistory,
+  emitMessage,
+  listOpenChunks,
+  listUnits,
+  store,
+  type ChunkRange,
+  type Migration,
+  type StoredUnit,
+} from '../pg/control-store.ts';
 import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
 import { planUnstage, stagingName } from '../plan/staging.ts';
@@ -72,7 +82,10 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
     if (failed.signal.aborted) throw failed.signal.reason;
     const rejected = outcomes.find((outcome) => outcome.status === 'rejected');
     if (rejected) throw rejected.reason;
-    await finishers.use((client) => analyzeTarget(client, migration.plan.target));
+    await finishers.use(async (client) => {
+      await followIndexes(options, client);
+      await analyzeTarget(client, migration.plan.target);
+    });
   } finally {
     await Promise.all([copiers.close(), finishers.close()]);
   }
@@ -217,6 +230,16 @@ function plannedLeaf(plan: MigrationPlan, leaf: LeafRange): PlannedLeaf {
   const planned = plan.leaves.find((candidate) => candidate.leaf === leaf.leaf);
   invariant(planned, `leaf ${leaf.name} is not in the plan`);
   return planned;
+}
+
+/** Indexes that came meanwhile. The stream is followed up to where they were seen first: before, rows may have broken what is unique now. */
+async function followIndexes({ applier, migration: { id, plan }, passed }: BackfillOptions, client: Client): Promise<void> {
+  const { session } = applier;
+  const owed = await listOwedIndexes(client, id, plan, session.table);
+  if (owed.length === 0) return;
+  await passed(await emitMessage(client, 'indexes'));
+  await buildOwedIndexes(client, owed, { plan, table: session.table, leaves: session.leaves.leaves });
+  session.owedIndexes = 0;
 }
 
 /** Autovacuum never analyzes a partitioned table; until somebody has, plans over all leaves are guesses (pg_class.reltuples is -1). */

@@ -4,18 +4,17 @@ import type { Logger } from 'pino';
 import { abortMigration } from '../actions/abort.ts';
 import { fetchMigrationClaim } from '../actions/claim.ts';
 import { fetchDecided } from '../actions/plan-carried.ts';
-import { openMigration, prepare, reloadMigration } from '../actions/prepare.ts';
+import { alteredBefore, openMigration, prepare } from '../actions/prepare.ts';
 import { settleRolledBack } from '../actions/rollback.ts';
 import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
-import { changed } from '../plan/row-layout.ts';
+import { addHistory, fetchMigration, fetchMigrationById, store, upgradeControlSchema, type Migration } from '../pg/control-store.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
-import { runMigration } from './run-migration.ts';
+import { runFollowing } from './run-following.ts';
 import { createAfterRunner } from './after-runner.ts';
 import { serveSwitched, type Worker } from './way-back.ts';
 
@@ -73,6 +72,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     migration = await fetchMigrationById(control, id);
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
+    await upgradeControlSchema(control);
     await beat(control);
     const worker: Worker = { ...options, control, beat, onCommitted };
     // There and back again, until somebody ends it.
@@ -94,11 +94,11 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
 async function work(worker: Worker, migration: Migration): Promise<boolean> {
   const { control, settings, log, signal } = worker;
   await settleRolledBack(control, migration);
-  const table = await fetchDecided(control, migration.source, migration.options);
-  if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {
-    throw sourceChanged(migration);
-  }
   if (!migration.plan) {
+    const table = await fetchDecided(control, migration.source, migration.options);
+    if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {
+      throw alteredBefore(migration.source);
+    }
     await prepare(control, migration, table, {
       signal,
       onWaiting: (what) => {
@@ -112,8 +112,7 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
   const afterSteps = createAfterRunner(settings, migration.id, log);
   afterSteps.start();
   try {
-    const current = await reloadMigration(control, migration.id);
-    const ended = await runMigration({ ...worker, migration: current, table, wayBack: null });
+    const ended = await runFollowing(worker, migration.id);
     if (ended?.end === 'switched') return true;
     if (ended?.end === 'abort') await abortMigration(settings, migration.id, log);
     else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
@@ -151,14 +150,6 @@ function refusePhase(migration: Migration): MigratorError {
   return new MigratorError('WRONG_PHASE', `migration ${migration.id} of ${name} is ${migration.phase}`, {
     detail: migration.failure?.message,
     hint: migration.phase === 'failed' ? `partitioner abort ${name}, then start again` : `partitioner status ${name}`,
-  });
-}
-
-function sourceChanged(migration: Migration): MigratorError {
-  if (migration.plan) return changed(migration.plan, 'found when the daemon started');
-  const name = `${migration.source.schema}.${migration.source.name}`;
-  return new MigratorError('SOURCE_CHANGED', `table ${name} was altered before the migration was prepared`, {
-    hint: `partitioner abort ${name}, then start again`,
   });
 }
 

@@ -47,6 +47,7 @@ export function monitor$(options: MonitorOptions): Observable<Status> {
       : decidePhase({
           units: status.units,
           repairKeys: applier.session.repair.size,
+          owedIndexes: applier.session.owedIndexes,
           verified: options.verifier.state,
           lagBytes: status.lag?.bytes ?? 0,
           lagSeconds: status.lag?.seconds ?? 0,

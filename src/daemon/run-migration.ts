@@ -34,6 +34,7 @@ import { runBackfill } from './backfill.ts';
 import type { CommandEnd, RunningWayBack } from './command-context.ts';
 import { commands$ } from './commands.ts';
 import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
+import { watchDefinition$ } from './definition-watch.ts';
 import { Pool } from './pool.ts';
 import { monitor$ } from './monitor.ts';
 import { openApplier } from './open-applier.ts';
@@ -152,6 +153,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       take(1),
       tap((ended) => (end = ended)),
     );
+    const defined$ = wayBack ? NEVER : watchDefinition$(desk, migration);
     const watched = { desk, state, metrics, beat: options.beat };
     const monitored$ = (
       wayBack
@@ -177,6 +179,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
             }),
           ),
           monitored$,
+          defined$,
           push$(following, pusher).pipe(ignoreElements()),
           ...[control, session.client, listener, pusher].map(lost$),
         ).pipe(takeUntil(stopping$)),

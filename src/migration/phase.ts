@@ -10,6 +10,8 @@ export type UnitStep = 'chunks' | 'purge' | 'index' | 'resync' | 'live';
 export interface PhaseFacts {
   readonly units: { readonly live: number; readonly total: number };
   readonly repairKeys: number;
+  /** Indexes that came to the source meanwhile and are not built yet. */
+  readonly owedIndexes: number;
   /** Parts of the table that were compared, of all; a pass that found a difference does not count. */
   readonly verified: { readonly checked: number; readonly total: number; readonly tainted: boolean };
   readonly lagBytes: number;
@@ -21,6 +23,7 @@ export interface PhaseFacts {
 /** The phase between prepare and cutover, from the facts alone: backfill, catchup or ready. */
 export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'catchup' | 'ready'> {
   if (facts.units.live < facts.units.total) return 'backfill';
+  if (facts.owedIndexes > 0) return 'catchup';
   if (facts.repairKeys > 0 || facts.lagBytes > facts.maxLagBytes || facts.lagSeconds > facts.maxLagSeconds) return 'catchup';
   if (facts.verified.tainted || facts.verified.checked < facts.verified.total) return 'catchup';
   return 'ready';

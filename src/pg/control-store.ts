@@ -7,7 +7,7 @@ import type { Phase, UnitState, UnitStep } from '../migration/phase.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { loadSql } from '../sql/load.ts';
-import type { Client } from './client.ts';
+import { inTransaction, type Client } from './client.ts';
 
 /** A migration's row. The plan is null until prepare has ended. */
 export interface Migration {
@@ -57,6 +57,16 @@ export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'command' | 'cu
 export async function createControlSchema(client: Client): Promise<void> {
   const folder = new URL('../../sql/control/', import.meta.url);
   for (const file of readdirSync(folder).sort()) if (file.endsWith('.sql')) await client.query(readFileSync(new URL(file, folder), 'utf8'));
+}
+
+/** A migration that an older version began has not every table of the control schema. */
+export async function upgradeControlSchema(client: Client): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(`select to_regclass('partitioner.definition') is not null as there`);
+  if (rows[0]!.there) return;
+  await inTransaction(client, async () => {
+    await client.query('select pg_advisory_xact_lock(1886545776, 0)'); // two first starts in one database
+    await createControlSchema(client);
+  });
 }
 
 export async function hasControlSchema(client: Client): Promise<boolean> {

@@ -71,6 +71,12 @@ function planCreate(table: SourceTable, partitionKey: PartitionKey, name: Qualif
   ];
 }
 
+/** The names of a leaf's indexes, by those of the source's. */
+export function leafIndexNames(table: SourceTable, leaf: string): ReadonlyMap<string, string> {
+  const taken = new Set<string>();
+  return new Map(carriedIndexes(table).map((index) => [index.name, leafObjectName(leaf, table.name, index.name, taken)]));
+}
+
 function planFinish(table: SourceTable, partitionKey: PartitionKey, name: QualifiedName): FinishStep[] {
   const on = quoteName(name);
   const indexes = carriedIndexes(table);

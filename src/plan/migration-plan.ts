@@ -49,6 +49,26 @@ export interface PlannedUnit {
   readonly chunks: readonly { readonly lower: string | null; readonly upper: string | null }[];
 }
 
+/** A column that came while the table was migrated. */
+export interface AddedColumn {
+  readonly name: string;
+  readonly type: string;
+  /** What rows have that were there before it, as text: changes that the stream brings from before it have no value. Null is NULL. */
+  readonly missing: string | null;
+}
+
+/** What holds for the source's rows as they are now, and is left to the switch: the stream may still bring older ones. */
+export interface LateDefinition {
+  /** Names of CHECKs. */
+  readonly checks: readonly string[];
+  /** Columns that were set NOT NULL. */
+  readonly notNull: readonly string[];
+  /** Comments of indexes and their constraints have changed. */
+  readonly indexComments: boolean;
+  /** Set by the switch: the target has it since, also after a rollback. */
+  readonly isCarried?: boolean;
+}
+
 /** Everything `start` performs, as data: kept in partitioner.migration.plan. */
 export interface MigrationPlan {
   readonly source: QualifiedName;
@@ -73,4 +93,9 @@ export interface MigrationPlan {
   readonly createTarget: readonly DdlStep[];
   readonly leaves: readonly PlannedLeaf[];
   readonly units: readonly PlannedUnit[];
+  /** The last of `columns`. */
+  readonly added?: readonly AddedColumn[];
+  readonly late?: LateDefinition;
+  /** The file of the source's rows: block ranges mean something in it alone. */
+  readonly filenode?: string;
 }

@@ -15,7 +15,9 @@ export function planRowLayout(
   baseTypes: readonly string[],
   relation: Extract<WalMessage, { kind: 'relation' }>,
 ): RowLayout {
-  const positions = plan.columns.map((column) => {
+  const sent = plan.columns.length - missingColumns(plan, relation);
+  const positions = plan.columns.map((column, i) => {
+    if (i >= sent) return relation.columns.length + i - sent; // the tuple is filled up behind what was sent
     const position = relation.columns.findIndex(({ name }) => name === column.name);
     if (position < 0) throw changed(plan, `column "${column.name}" is gone`);
     const { typeOid } = relation.columns[position]!;
@@ -24,6 +26,7 @@ export function planRowLayout(
   });
   const added = relation.columns.find(({ name }) => !plan.columns.some((column) => column.name === name) && !plan.uncopied.includes(name));
   if (added) throw changed(plan, `column "${added.name}" is new`);
+  assertKeySent(plan, relation);
   return {
     positions,
     keyPositions: plan.key.map((i) => positions[i]!),
@@ -32,6 +35,25 @@ export function planRowLayout(
     partitionKind: plan.partitionKey.kind,
     partitionWire: plan.columns[plan.partitionKey.column]!.wire,
   };
+}
+
+/** How many of the columns that came meanwhile, the last ones, a change from before them does not have. */
+export function missingColumns(plan: MigrationPlan, relation: Extract<WalMessage, { kind: 'relation' }>): number {
+  const { added = [] } = plan;
+  const first = added.findIndex(({ name }) => relation.columns.every((column) => column.name !== name));
+  if (first < 0) return 0;
+  const late = added.slice(first).find(({ name }) => relation.columns.some((column) => column.name === name));
+  if (late) throw changed(plan, `column "${added[first]!.name}" is gone`);
+  return added.length - first;
+}
+
+/** pgoutput's flag of the key's columns: an old key is sent with these alone. */
+function assertKeySent(plan: MigrationPlan, relation: Extract<WalMessage, { kind: 'relation' }>): void {
+  if (relation.replicaIdentity === 'f' || relation.replicaIdentity === 'n') return;
+  const unsent = plan.key
+    .map((i) => plan.columns[i]!.name)
+    .find((name) => !relation.columns.some((column) => column.name === name && column.isKey));
+  if (unsent !== undefined) throw changed(plan, `column "${unsent}" of the primary key is not in the replica identity`);
 }
 
 export function changed(plan: MigrationPlan, detail: string): MigratorError {

@@ -2,6 +2,7 @@ import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../doma
 import type { OwnedSequence, SourceTable } from '../domain/table.ts';
 import { invariant } from '../errors.ts';
 import type { AfterStep, Carried } from './attachments/carried.ts';
+import { restoreLate, validateLate } from './follow/late.ts';
 import { carriedIndexes, targetIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
 import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
@@ -67,6 +68,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
       why: 'the same sequence goes on, and no longer falls with the retired table',
     })),
     ...identity.flatMap((sequences) => takeOverIdentity(sequences, source, id)),
+    ...restoreLate(table, plan, source),
     ...carried.restore,
     ...(table.ownerLacks.length === 0
       ? []
@@ -82,7 +84,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
     first: carried.first,
     next: carried.next,
     steps,
-    after: carried.after,
+    after: [...validateLate(table, plan, source), ...carried.after],
     identity: identity.map(({ column, from, to }) => ({ column, from, to })),
     objects: [
       { kind: 'table', name: `${schema}.${source.name}`, action: `the partitioned table; the old one is now ${retired.name}` },

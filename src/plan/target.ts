@@ -107,7 +107,7 @@ export function identitySequences(
 }
 
 /** `set statistics` and `set (…)` of the columns, as parts of one ALTER TABLE. */
-export function columnSettings(table: SourceTable): string[] {
+export function columnSettings(table: Pick<SourceTable, 'columns'>): string[] {
   return table.columns.flatMap(({ name, statisticsTarget, options }) => [
     ...(statisticsTarget === null ? [] : [`alter column ${quoteIdent(name)} set statistics ${statisticsTarget}`]),
     ...(options.length === 0 ? [] : [`alter column ${quoteIdent(name)} set (${options.join(', ')})`]),

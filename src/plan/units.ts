@@ -96,21 +96,13 @@ function leafUnits({ table, leaves, occupied, now, chunkBytes }: UnitsInput, max
 
 /** One unit from the first to the last leaf that holds rows: its leaves must follow each other, so empty ones between them belong to it. */
 function tableUnit({ table, leaves, chunkBytes }: UnitsInput, first: number, last: number): UnitsPlan {
-  const count = chunkCount(table.bytes, chunkBytes);
-  const blocks = Math.max(1, Math.ceil(table.blocks / count));
-  const cuts: bigint[] = [];
-  for (let block = blocks; block < table.blocks; block += blocks) cuts.push(BigInt(block));
   const whole: PlannedUnit = {
     unit: 0,
     kind: 'table',
     loadOrder: 0,
     rowsEstimated: Math.max(1, table.rowsEstimated),
     bytesEstimated: table.bytes,
-    // The last is open: the table grows, and a row that moves to a later page must be found there.
-    chunks: rangesBetween({ lower: 0n, upper: null }, cuts).map(({ lower, upper }) => ({
-      lower: lower!.toString(),
-      upper: upper?.toString() ?? null,
-    })),
+    chunks: blockChunks(table, chunkBytes),
   };
   const units = [whole];
   const unitOfLeaf = leaves.map((_, i) => {
@@ -119,6 +111,17 @@ function tableUnit({ table, leaves, chunkBytes }: UnitsInput, first: number, las
     return units.length - 1;
   });
   return { units, unitOfLeaf };
+}
+
+/** Block ranges. The last is open: the table grows, and a row that moves to a later page must be found there. */
+export function blockChunks({ bytes, blocks: all }: UnitsInput['table'], chunkBytes: number): PlannedUnit['chunks'] {
+  const blocks = Math.max(1, Math.ceil(all / chunkCount(bytes, chunkBytes)));
+  const cuts: bigint[] = [];
+  for (let block = blocks; block < all; block += blocks) cuts.push(BigInt(block));
+  return rangesBetween({ lower: 0n, upper: null }, cuts).map(({ lower, upper }) => ({
+    lower: lower!.toString(),
+    upper: upper?.toString() ?? null,
+  }));
 }
 
 /** The leaf that takes the traffic first (the one of now, or of the greatest value), then newest to oldest. */

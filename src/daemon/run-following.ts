@@ -1,0 +1,34 @@
+import { followDefinition } from '../actions/follow-definition.ts';
+import { reloadMigration } from '../actions/prepare.ts';
+import { areTypesAltered, fetchDefinitionNow } from '../pg/definition.ts';
+import type { Client } from '../pg/client.ts';
+import type { Migration } from '../pg/control-store.ts';
+import type { CommandEnd } from './command-context.ts';
+import { decideRetry } from './retry.ts';
+import { runMigration } from './run-migration.ts';
+import type { Worker } from './way-back.ts';
+
+/**
+ * Runs a prepared migration, and follows what is altered of its source meanwhile: whoever notices it (the watch, a chunk, the stream, the lock of the
+ * cutover) ends the run; with nothing of ours under way the target is altered likewise, or SOURCE_CHANGED is thrown; then it goes on from what is
+ * committed.
+ */
+export async function runFollowing(worker: Worker, migrationId: number): Promise<CommandEnd | null> {
+  const { control, log, signal } = worker;
+  for (;;) {
+    const table = await followDefinition(control, await reloadMigration(control, migrationId), log);
+    const migration = await reloadMigration(control, migrationId);
+    try {
+      return await runMigration({ ...worker, migration, table, wayBack: null });
+    } catch (error) {
+      // A statement may fail of what was altered before anybody has looked: a column that is gone, a NULL where none was allowed.
+      if (signal.aborted || decideRetry(error) === 'timed' || !(await isAltered(control, migration))) throw error;
+      log.info({ migration: migrationId, err: (error as Error).message }, 'the source was altered');
+    }
+  }
+}
+
+async function isAltered(control: Client, { id, sourceOid, fingerprint, plan }: Migration): Promise<boolean> {
+  const now = await fetchDefinitionNow(control, sourceOid);
+  return now.fingerprint !== fingerprint || now.storage.filenode !== plan?.filenode || areTypesAltered(control, id, sourceOid);
+}
