@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { abortMigration } from '../actions/abort.ts';
-import { fetchMigrationClaim } from '../actions/claim.ts';
+import { endSilent, fetchMigrationClaim, takeOver } from '../actions/claim.ts';
 import { fetchDecided } from '../actions/plan-carried.ts';
 import { alteredBefore, openMigration, prepare } from '../actions/prepare.ts';
 import { settleRolledBack } from '../actions/rollback.ts';
@@ -12,6 +12,7 @@ import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, fetchMigration, fetchMigrationById, store, upgradeControlSchema, type Migration } from '../pg/control-store.ts';
+import { keepBeating } from './heartbeat.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runFollowing } from './run-following.ts';
@@ -54,7 +55,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 async function serve(options: DaemonOptions, control: Client, onCommitted: () => void): Promise<void> {
-  const { settings, signal, log } = options;
+  let { settings } = options;
+  const { signal, log } = options;
   const name = await resolveTable(control, options.table);
   let migration = await fetchMigration(control, name);
   if (!migration || migration.phase === 'done' || migration.phase === 'aborted') {
@@ -67,14 +69,23 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   const lock = await standBy(control, id, options);
   if (!lock) return;
   const since = new Date().toISOString();
+  const hushed = new AbortController();
+  const closing: (() => Promise<void>)[] = [];
   const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
     migration = await fetchMigrationById(control, id);
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
     await upgradeControlSchema(control);
+    settings = { ...settings, claim: await takeOver(control, id) };
     await beat(control);
-    const worker: Worker = { ...options, control, beat, onCommitted };
+    const beating = keepBeating(settings, beat, hushed.signal);
+    const hush = async (): Promise<void> => {
+      hushed.abort();
+      await beating;
+    };
+    closing.push(hush);
+    const worker: Worker = { ...options, settings, control, beat, hush, onCommitted };
     // There and back again, until somebody ends it.
     for (let goesOn = true; goesOn;) {
       const current = await fetchMigrationById(control, id);
@@ -86,6 +97,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     if (!signal.aborted && decideRetry(error) === 'never') await recordFailure(settings, id, failure, log);
     throw error;
   } finally {
+    for (const close of closing) await close();
     await store(control, 'store/leave', [id, process.pid, hostname()]).catch(() => undefined); // gone with an abort, or the connection is
   }
 }
@@ -114,8 +126,10 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
   try {
     const ended = await runFollowing(worker, migration.id);
     if (ended?.end === 'switched') return true;
-    if (ended?.end === 'abort') await abortMigration(settings, migration.id, log);
-    else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
+    if (ended?.end === 'abort') {
+      await worker.hush(); // the bookkeeping goes
+      await abortMigration(settings, migration.id, log);
+    } else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
   } finally {
     await afterSteps.stop();
@@ -127,6 +141,7 @@ async function standBy(control: Client, id: number, { signal, log }: DaemonOptio
   for (let said = false; !signal.aborted;) {
     const claim = await fetchMigrationClaim(control, id);
     if (claim.locked) return claim;
+    if (await endSilent(control, id)) log.warn({ migration: id }, 'the daemon that worked is silent: taking over');
     if (!said) log.info({ migration: id }, 'another daemon works on this migration: standing by');
     said = true;
     await sleep(STANDBY_RETRY_MS, undefined, { signal }).catch(() => undefined);

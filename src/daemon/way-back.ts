@@ -18,6 +18,8 @@ import { runMigration } from './run-migration.ts';
 export interface Worker extends DaemonOptions {
   readonly control: Client;
   readonly beat: (client: Client) => Promise<unknown>;
+  /** Ends the heartbeat: before the bookkeeping is removed. */
+  readonly hush: () => Promise<void>;
   readonly onCommitted: () => void;
 }
 

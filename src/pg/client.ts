@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { MigratorError } from '../errors.ts';
 import { loadSql } from '../sql/load.ts';
+import { carryClaim } from './claim.ts';
 import { describeConnection, type ConnectionSettings } from './connection.ts';
 
 /** A session of the driver. Its int8, numeric and xid8 values are strings. */
@@ -24,6 +25,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
   try {
     const { lockTimeoutMs = 0, statementTimeoutMs = 0 } = options;
     await client.query({ text: loadSql('session/pin'), values: [String(lockTimeoutMs), String(statementTimeoutMs)] });
+    if (settings.claim) await carryClaim(client, settings.claim);
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);

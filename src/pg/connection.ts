@@ -12,6 +12,15 @@ export interface ConnectionSettings {
   readonly clientConfig: ClientConfig;
   /** sslmode=prefer: a server without TLS is taken too. */
   readonly tlsOptional?: boolean;
+  /** Of the sessions of a daemon that works. */
+  readonly claim?: Claim;
+}
+
+/** What lets a daemon's transactions commit: no later daemon has taken the migration over. See sql/control. */
+export interface Claim {
+  readonly migrationId: number;
+  /** A bigint, as text. */
+  readonly epoch: string;
 }
 
 /** libpq's variables. https://www.postgresql.org/docs/current/libpq-envars.html */

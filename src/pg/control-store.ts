@@ -61,7 +61,7 @@ export async function createControlSchema(client: Client): Promise<void> {
 
 /** A migration that an older version began has not every table of the control schema. */
 export async function upgradeControlSchema(client: Client): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>(`select to_regclass('partitioner.definition') is not null as there`);
+  const { rows } = await client.query<{ there: boolean }>(`select to_regclass('partitioner.claim') is not null as there`);
   if (rows[0]!.there) return;
   await inTransaction(client, async () => {
     await client.query('select pg_advisory_xact_lock(1886545776, 0)'); // two first starts in one database

@@ -34,7 +34,8 @@ export function planFollow(before: KnownDefinition, now: KnownDefinition, contex
   if (now.objects.length === 0) return { type: 'stop', why: 'it was dropped' };
   const changes = diffDefinitions(before.objects, now.objects);
   const storage = compareStorage(before.storage, now.storage);
-  if (changes.length === 0 && storage === 'same' && isEqual(before.types, now.types)) return { type: 'same' };
+  const isPassed = passedColumns(before.storage, now.storage).length > 0;
+  if (changes.length === 0 && storage === 'same' && !isPassed && isEqual(before.types, now.types)) return { type: 'same' };
   try {
     stopAtTable(changes, before, now);
     stopAtRewrite(storage, changes, now);
@@ -54,8 +55,8 @@ function follow(
   context: FollowContext,
 ): Follow {
   const columns = followColumns(changes, before, now, context);
-  const constraints = followConstraints(changes, context, columns.late);
   const indexes = followIndexes(changes, before.table, now.table, context);
+  const constraints = followConstraints(changes, context, columns.late);
   const fields = new Set(changes.filter(({ kind }) => kind === 'table').flatMap((change) => change.fields));
   const isCommented = changes.some(({ kind }) => kind === 'comment');
   const isGranted = fields.has('relacl') || changes.some(({ kind, fields: of }) => kind === 'column' && of.includes('attacl'));
