@@ -1,6 +1,7 @@
+import { passedColumns } from '../domain/definition.ts';
 import { followDefinition } from '../actions/follow-definition.ts';
 import { reloadMigration } from '../actions/prepare.ts';
-import { areTypesAltered, fetchDefinitionNow } from '../pg/definition.ts';
+import { areTypesAltered, fetchDefinitionNow, readDefinition } from '../pg/definition.ts';
 import type { Client } from '../pg/client.ts';
 import type { Migration } from '../pg/control-store.ts';
 import type { CommandEnd } from './command-context.ts';
@@ -30,5 +31,7 @@ export async function runFollowing(worker: Worker, migrationId: number): Promise
 
 async function isAltered(control: Client, { id, sourceOid, fingerprint, plan }: Migration): Promise<boolean> {
   const now = await fetchDefinitionNow(control, sourceOid);
+  const known = await readDefinition(control, id);
+  if (known && passedColumns(known.storage, now.storage).length > 0) return true;
   return now.fingerprint !== fingerprint || now.storage.filenode !== plan?.filenode || areTypesAltered(control, id, sourceOid);
 }

@@ -4,11 +4,12 @@ import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { holds, readMigration, until } from '../support/daemon.ts';
 import { createEvents, endProcess, EVENTS, startLoad, switchAndCompare } from '../support/events-table.ts';
 import { startMuteProxy } from '../support/mute-proxy.ts';
+import { serverUrl } from '../support/server.ts';
 import { startPartitioner, type Running } from '../support/partitioner.ts';
 
 /** Two daemons of one table, as processes: the second takes over when the first one's lock is gone, and the first one commits nothing from then on. */
 
-const ROWS = 30_000;
+const ROWS = 15_000;
 
 /** Keeps who has committed what: each transaction that moves the position or ends a chunk, with the epoch of its session. */
 async function auditCommits(control: Client): Promise<void> {
@@ -40,7 +41,7 @@ async function takeOver(
   await createEvents(control, ROWS);
   const load = await startLoad(database, ROWS);
   const works = (daemon: Running) => () => holds(control, 'exists (select from partitioner.daemon where pid = $1)', [daemon.pid]);
-  const first = startPartitioner(['start', ...EVENTS, '--chunk-size', '16kB'], { DATABASE_URL: firstUrl(database) });
+  const first = startPartitioner(['start', ...EVENTS, '--chunk-size', '64kB'], { DATABASE_URL: firstUrl(database) });
   await until(control, 'the first works', works(first));
   const second = startPartitioner(['start', 'app.events', '--http', 'off', '--log-level', 'info'], { DATABASE_URL: database.url });
   const stage = { database, control, first, second };
@@ -87,11 +88,8 @@ test('the first one is frozen, found silent, and continued when the second one w
 });
 
 test('the first one loses the session that holds its lock, and hears nothing of it: its other sessions can commit nothing more', async () => {
-  const database = { proxy: null as Awaited<ReturnType<typeof startMuteProxy>> | null };
-  const { serverUrl } = await import('../support/server.ts');
   const server = new URL(await serverUrl());
   await using proxy = await startMuteProxy({ host: server.hostname, port: Number(server.port) });
-  database.proxy = proxy;
   await takeOver(
     ({ url }) => {
       const through = new URL(url);

@@ -6,7 +6,7 @@ import { followColumns } from './columns.ts';
 import { followConstraints } from './constraints.ts';
 import { followIndexes } from './indexes.ts';
 import { restateComments, restateGrants, restateOptions } from './metadata.ts';
-import { stopAtTable } from './table.ts';
+import { stopAtIdentity, stopAtTable } from './table.ts';
 import { withoutLate } from './late.ts';
 import { CannotFollow, type FollowContext, type Followed } from './rule.ts';
 
@@ -55,6 +55,7 @@ function follow(
   context: FollowContext,
 ): Follow {
   const columns = followColumns(changes, before, now, context);
+  stopAtIdentity(changes);
   const indexes = followIndexes(changes, before.table, now.table, context);
   const constraints = followConstraints(changes, context, columns.late);
   const fields = new Set(changes.filter(({ kind }) => kind === 'table').flatMap((change) => change.fields));

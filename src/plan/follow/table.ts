@@ -22,8 +22,6 @@ export function stopAtTable(changes: readonly ObjectChange[], before: KnownDefin
       const name = String((row ?? old)!.stxname);
       throw new CannotFollow(`extended statistics "${name}" were ${row === null ? 'dropped' : old === null ? 'made' : 'altered'}`);
     }
-    if (kind === 'sequence' && [old, row].some((of) => of?.deptype === 'i'))
-      throw new CannotFollow(`the identity sequence "${String((row ?? old)!.relname)}" was altered`);
     if (kind !== 'table') continue;
     for (const field of fields) {
       const words = WHOLE[field];
@@ -39,5 +37,13 @@ export function stopAtTable(changes: readonly ObjectChange[], before: KnownDefin
         );
       if (field === 'relrowsecurity') throw new CannotFollow(`row security was ${now.rowSecurity ? 'enabled' : 'disabled'}`);
     }
+  }
+}
+
+/** The target's identity has a sequence of its own, which takes over the state and not the definition. */
+export function stopAtIdentity(changes: readonly ObjectChange[]): void {
+  for (const { kind, before, now } of changes) {
+    if (kind === 'sequence' && [before, now].some((row) => row?.deptype === 'i'))
+      throw new CannotFollow(`the identity sequence "${String((now ?? before)!.relname)}" was altered`);
   }
 }
