@@ -14,7 +14,7 @@ select
   ) as "foreignKeys",
   array(
     select t.tgname::text from pg_trigger t
-    where t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0
+    where t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0 and t.tgname <> 'partitioner_guard' -- ours, see src/plan/guard.ts
     order by t.tgname
   ) as triggers,
   array(

@@ -18,6 +18,7 @@ import { padTuple, type PadTuple } from '../domain/pad-tuple.ts';
 import { withoutLate } from '../plan/follow/late.ts';
 import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { passGuard } from '../plan/guard.ts';
 import { passRefusal } from '../plan/refuse-retired.ts';
 import { planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
 import { comparedColumns, planVerifySql, type VerifySql } from '../plan/verify-sql.ts';
@@ -50,6 +51,8 @@ export interface ApplierSession {
   layout: RowLayout | null;
   position: Position;
   anomalies: number;
+  /** Whether new leaves are guarded against other writers, as the planned ones are. */
+  readonly isGuarded: boolean;
   /** Indexes of the source that the target has not yet: they came meanwhile. */
   owedIndexes: number;
   /** An xid8 near those in the stream, to widen its 32-bit xids. */
@@ -80,7 +83,13 @@ export async function openApplierSession(
   const client = await connect(settings, { applicationName: 'partitioner applier' });
   try {
     await client.query(
-      [...PLANNER, 'set plan_cache_mode = force_generic_plan', `set temp_buffers = '32MB'`, ...passRefusal(plan, migrationId)].join('; '),
+      [
+        ...PLANNER,
+        'set plan_cache_mode = force_generic_plan',
+        `set temp_buffers = '32MB'`,
+        ...passRefusal(plan, migrationId),
+        passGuard(migrationId),
+      ].join('; '),
     );
     const baseTypes = await fetchBaseTypes(client, plan);
     const verify = planVerifySql(plan, migrationId, comparedColumns(table));
@@ -107,6 +116,7 @@ export async function openApplierSession(
       layout: null,
       position,
       anomalies,
+      isGuarded: await isGuarded(client, migrationId),
       owedIndexes: (await listOwedIndexes(client, migrationId, plan, table)).length,
       xidReference: await fetchNextXid(client),
       leaves: new LeafMap(await listLeaves(client, migrationId)),
@@ -151,6 +161,11 @@ async function fetchBaseTypes(client: Client, plan: MigrationPlan): Promise<stri
     invariant(row, `column "${name}" of the source is not in the catalog`);
     return row.type as string;
   });
+}
+
+async function isGuarded(client: Client, id: number): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>('select to_regprocedure($1) is not null as there', [`partitioner.guard_${id}()`]);
+  return rows[0]!.there;
 }
 
 async function fetchNextXid(client: Client): Promise<bigint> {

@@ -8,6 +8,7 @@ import { leafNames } from '../plan/attachments/plan-attachments.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
 import { planSwap } from '../plan/swap.ts';
+import { assertTarget } from './assert-target.ts';
 import { planCarried, refuseUncarried, type CarriedNow } from './plan-carried.ts';
 import type { SwapDirection } from './swap-direction.ts';
 import { beforeWayBack, openWayBack, type PreparedWayBack } from './way-back.ts';
@@ -29,6 +30,7 @@ export function cutoverDirection(
     altered: () => changed(plan, 'found under the cutover lock'),
     plan: async (client) => {
       await refuseUnfinished(client, migration);
+      await assertTarget(client, migration);
       const leaves = leafNames(
         plan,
         (await listLeaves(client, id)).map(({ name }) => name),

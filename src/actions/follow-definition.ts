@@ -6,6 +6,7 @@ import { inTransaction, sqlState, type Client } from '../pg/client.ts';
 import { addHistory, listLeaves, listUnits, store, type Migration } from '../pg/control-store.ts';
 import { fetchDefinitionNow, readDefinition, writeDefinition } from '../pg/definition.ts';
 import { planFollow, type Follow } from '../plan/follow/plan-follow.ts';
+import { passGuard } from '../plan/guard.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
 import { stagingName } from '../plan/staging.ts';
@@ -99,7 +100,7 @@ async function restartBlockRanges(client: Client, { id, plan, options }: Planned
       continue;
     }
     const chunks = blockChunks(table, options.chunkBytes);
-    await client.query(`truncate ${quoteName(stagingName(plan, id))}`);
+    await client.query(`${passGuard(id)}; truncate ${quoteName(stagingName(plan, id))}`);
     await client.query('delete from partitioner.chunk where migration = $1 and unit = $2', [id, unit.unit]);
     await store(client, 'store/insert-chunks', [id, unit.unit, chunks.map(({ lower }) => lower), chunks.map(({ upper }) => upper)]);
     units.push({ ...unit, chunks });

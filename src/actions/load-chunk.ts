@@ -7,6 +7,7 @@ import type { ConnectionSettings } from '../pg/connection.ts';
 import { readSettledPosition, store, type ChunkRange, type Migration } from '../pg/control-store.ts';
 import { copyThrough } from '../pg/copy.ts';
 import { fetchFilenode } from '../pg/definition.ts';
+import { passGuard } from '../plan/guard.ts';
 import { intervalPredicate, type KeyInterval } from '../plan/resync-sql.ts';
 import type { MigrationPlan, PlannedUnit } from '../plan/migration-plan.ts';
 import { changed } from '../plan/row-layout.ts';
@@ -17,14 +18,16 @@ export interface Copier {
   readonly writer: Client;
 }
 
-export async function openCopier(settings: ConnectionSettings, clientEncoding: string): Promise<Copier> {
+export async function openCopier(settings: ConnectionSettings, clientEncoding: string, migrationId: number): Promise<Copier> {
   const sessions: Client[] = [];
   try {
     const open = async (applicationName: string): Promise<Client> => {
       const client = await connect(settings, { applicationName });
       sessions.push(client);
       // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
-      await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0`);
+      await client.query(
+        `set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0; ${passGuard(migrationId)}`,
+      );
       return client;
     };
     return { reader: await open('partitioner reader'), writer: await open('partitioner writer') };

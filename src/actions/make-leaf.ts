@@ -1,6 +1,7 @@
 import type { LeafMap, LeafRange } from '../domain/leaf-map.ts';
 import { infinityOf, leafName, periodOf } from '../domain/partition-key.ts';
 import { store } from '../pg/control-store.ts';
+import { guardTable } from '../plan/guard.ts';
 import { planLeaf } from '../plan/leaf.ts';
 import type { ApplierSession } from './applier-session.ts';
 
@@ -26,6 +27,7 @@ export async function makeLiveLeaf(session: ApplierSession, leaf: LeafRange): Pr
   const { client, migrationId, plan, table } = session;
   const steps = planLeaf(table, plan.target, plan.partitionKey, leaf);
   for (const step of [...steps.create, ...steps.finish, ...steps.attach]) await client.query(step.sql);
+  if (session.isGuarded) await client.query(guardTable({ schema: plan.target.schema, name: leaf.name }, migrationId));
   await store(client, 'store/insert-unit', [migrationId, leaf.unit, 'live', 'live', leaf.unit, 0, 0]);
   await store(client, 'store/insert-leaf', [
     migrationId,

@@ -16,6 +16,7 @@ import {
 } from '../pg/control-store.ts';
 import { fetchDefinitionNow, writeDefinition } from '../pg/definition.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { createGuard, guardTable } from '../plan/guard.ts';
 import { publicationName, retiredName, slotName, targetName } from '../plan/names.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { planResyncSql } from '../plan/resync-sql.ts';
@@ -89,10 +90,15 @@ async function planAndMake(client: Client, migration: Migration, table: SourceTa
     );
   }
   for (const step of plan.createTarget) await client.query(step.sql);
+  await client.query(createGuard(plan.source, id));
+  await client.query(guardTable(plan.target, id));
   const verify = planVerifySql(plan, id, comparedColumns(table));
   for (const statement of [...planResyncSql(plan, id).createKeyTables, ...verify.createTables]) await client.query(statement);
   await store(client, 'verify/insert-verification', [id, plan.units.some(({ kind }) => kind === 'table')]);
-  for (const leaf of plan.leaves) for (const step of leaf.create) await client.query(step.sql);
+  for (const { create, name } of plan.leaves) {
+    for (const step of create) await client.query(step.sql);
+    await client.query(guardTable({ schema: plan.source.schema, name }, id));
+  }
   for (const unit of plan.units) {
     const live = unit.kind === 'empty';
     const leaves = plan.leaves.filter((leaf) => leaf.unit === unit.unit);

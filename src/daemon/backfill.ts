@@ -20,6 +20,7 @@ import {
   type StoredUnit,
 } from '../pg/control-store.ts';
 import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
+import { passGuard } from '../plan/guard.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
 import { planUnstage, stagingName } from '../plan/staging.ts';
 import { loadSql } from '../sql/load.ts';
@@ -55,11 +56,11 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
   const { settings, jobs, desk, migration } = options;
   const copiers = new Pool<Copier>({
     size: jobs,
-    make: () => openCopier(settings, options.clientEncoding),
+    make: () => openCopier(settings, options.clientEncoding, migration.id),
     dispose: closeCopier,
     abandon: abandonCopier,
   });
-  const finishers = new Pool<Client>({ size: jobs, make: () => openFinisher(settings), dispose: close, abandon });
+  const finishers = new Pool<Client>({ size: jobs, make: () => openFinisher(settings, migration.id), dispose: close, abandon });
   // One unit more than there are copiers is loading, so that none of them waits for a unit to begin.
   const copying = new Pool<null>({ size: jobs + 1, make: () => Promise.resolve(null), dispose: () => Promise.resolve() });
   const failed = new AbortController();
@@ -248,10 +249,10 @@ async function analyzeTarget(client: Client, target: QualifiedName): Promise<voi
   if (rows[0]?.never === true) await client.query(`analyze ${quoteName(target)}`);
 }
 
-async function openFinisher(settings: ConnectionSettings): Promise<Client> {
+async function openFinisher(settings: ConnectionSettings, migrationId: number): Promise<Client> {
   const client = await connect(settings, { applicationName: 'partitioner builder' });
   try {
-    await client.query(`set maintenance_work_mem = '256MB'; set work_mem = '64MB'`);
+    await client.query(`set maintenance_work_mem = '256MB'; set work_mem = '64MB'; ${passGuard(migrationId)}`);
     // Not every platform can notice a client that is gone; then a build that nobody waits for runs to its end.
     await client.query(`set client_connection_check_interval = '5s'`).catch(() => undefined);
     return client;

@@ -1,4 +1,5 @@
 import { exhaustMap, ignoreElements, timer, type Observable } from 'rxjs';
+import { assertTarget } from '../actions/assert-target.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
 import { fetchMigrationById, type Migration } from '../pg/control-store.ts';
@@ -27,4 +28,5 @@ async function look(client: Client, { id, sourceOid, fingerprint, plan }: Migrat
   const filenode = await fetchFilenode(client, sourceOid);
   if (plan.filenode !== undefined && filenode !== plan.filenode) throw changed(plan, 'its rows were moved or rewritten');
   if (await areTypesAltered(client, id, sourceOid)) throw changed(plan, 'a type of its columns was altered');
+  await assertTarget(client, now);
 }

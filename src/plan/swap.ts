@@ -3,6 +3,7 @@ import type { OwnedSequence, SourceTable } from '../domain/table.ts';
 import { invariant } from '../errors.ts';
 import type { AfterStep, Carried } from './attachments/carried.ts';
 import { restoreLate, validateLate } from './follow/late.ts';
+import { openGuard } from './guard.ts';
 import { carriedIndexes, targetIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
 import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
@@ -51,6 +52,7 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
       why: 'the source retires',
     },
     ...refuseWrites(table, retired, id, wayBack),
+    ...openGuard(target, id),
     {
       sql: `alter table ${quoteName(target)} rename to ${quoteIdent(source.name)}`,
       lock: `ACCESS EXCLUSIVE on ${schema}.${target.name}`,
