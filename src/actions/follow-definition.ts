@@ -72,7 +72,10 @@ async function takeOver(
     await carryOut(client, migration, follow, now);
     log.warn({ migration: id, altered: follow.what }, 'the source was altered: followed');
   }
-  if (follow.type === 'follow' || before === now || before.storage !== now.storage) await writeDefinition(client, id, now);
+  if (follow.type === 'same' && plan.filenode !== now.storage.filenode) {
+    await store(client, 'store/follow-definition', [id, now.fingerprint, JSON.stringify({ ...plan, filenode: now.storage.filenode })]);
+  }
+  await writeDefinition(client, id, now);
   return table;
 }
 

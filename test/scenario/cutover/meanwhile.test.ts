@@ -107,7 +107,7 @@ test('--when-ready fails when the migration fails, and when the daemon goes', as
   const first = start('cutover', 'app.events', '--when-ready');
   const second = partitioner(['cutover', 'app.events', '--when-ready', '--json'], { DATABASE_URL: database.url });
   await until(control, 'it waits', () => Promise.resolve(first.output().stderr.includes('app.events backfill')));
-  await control.query(`alter table app.events add column new int; insert into app.events (at) values (now())`);
+  await control.query(`alter table app.events drop column v; insert into app.events (at) values (now())`);
   const ended = await first.ended;
   expect(ended).toMatchObject({ code: 3, stdout: '' });
   // Whichever is seen first: the failure is recorded, and its daemon ends with it.

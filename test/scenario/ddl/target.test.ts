@@ -56,6 +56,9 @@ test('nobody else writes to the target or a leaf of it: neither while rows are c
   await until(control, 'the leaf', () => holds(control, `to_regclass('app.events_p2031_05') is not null`));
   expect(await refusals(control, ['app.events_p2031_05'])).toEqual([NOT_YET]);
   await control.query('update app.events set kind = 7 where id < 100');
+  await until(control, 'the leaf is compared', () =>
+    holds(control, '(select count(*) from partitioner.verified where reached is null) >= (select count(*) from partitioner.leaf)'),
+  );
   await switchAndCompare(control);
   await daemon.ended;
   await control.query(
