@@ -129,7 +129,8 @@ test(
       .rows[0]!.name;
     await client.query(
       `create function app.spoil() returns trigger language plpgsql as $$begin new.v := 'spoilt'; return new; end$$;
-     create trigger spoil before update on ${leaf} for each row execute function app.spoil()`,
+     drop trigger partitioner_guard on ${leaf};
+     create trigger partitioner_guard before update on ${leaf} for each row execute function app.spoil()`, // another one would be noticed
     );
     const held = await database.client('held');
     await held.query('begin');
