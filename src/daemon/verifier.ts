@@ -44,7 +44,8 @@ export interface VerifierState {
 }
 
 const TICK_MS = 200;
-const MOST_PAUSE_MS = 5_000;
+/** What is behind delays a cutover; while units load there is none, and the comparison keeps out of the copy's way. */
+const MOST_PAUSE_MS = { live: 5_000, loading: 60_000 };
 const RETRY_MS = 50;
 /** A range is read in one short transaction: some seconds on the slowest disk. */
 const RANGE_BYTES = 64 << 20;
@@ -101,7 +102,8 @@ export class Verifier {
         const begun = performance.now();
         const isBusy = await this.#gate.pass(async () => this.#recheck(this.#session!));
         // With many leaves one comparison costs as much for a key as for a thousand: they are gathered.
-        const pause = Math.max(TICK_MS, Math.min(MOST_PAUSE_MS, 4 * (performance.now() - begun)));
+        const most = this.#isEveryLive ? MOST_PAUSE_MS.live : MOST_PAUSE_MS.loading;
+        const pause = Math.max(TICK_MS, Math.min(most, 4 * (performance.now() - begun)));
         this.#begin(stop, (error) => {
           failed.abort(error);
         });
@@ -227,11 +229,15 @@ export class Verifier {
     }
   }
 
+  get #isEveryLive(): boolean {
+    return [...this.#options.applier.session.units.values()].every((state) => state === 'live');
+  }
+
   /** Begins what is live and not compared yet. */
   #begin(signal: AbortSignal, onError: (error: unknown) => void): void {
     const { jobs, applier } = this.#options;
     const { leaves, units } = applier.session;
-    const isEveryLive = [...units.values()].every((state) => state === 'live');
+    const isEveryLive = this.#isEveryLive;
     // While rows are copied, the comparison keeps out of the copy's way.
     const most = isEveryLive ? jobs : 1;
     const parts = this.#byKey ? [{ part: WHOLE_TABLE, leaf: null }] : leaves.leaves.map((leaf) => ({ part: leaf.leaf, leaf }));
