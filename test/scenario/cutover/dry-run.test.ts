@@ -58,7 +58,7 @@ test('a rehearsal ends with the exit codes of the cutover: 5 when a lock is not 
   expect((await run('cutover', 'app.events', '--dry-run')).code).toBe(0);
 
   const { rows } = await control.query<{ target: string }>('select target_name as target from partitioner.migration');
-  await control.query(`delete from app.${rows[0]!.target} where id = 5`);
+  await control.query(`set partitioner.writes = '1'; delete from app.${rows[0]!.target} where id = 5`);
   await control.query(`update app.events set v = 'changed' where id = 5`);
   await until(control, 'an anomaly', async () => {
     const found = await control.query<{ anomalies: string }>('select anomalies from partitioner.position');
