@@ -46,7 +46,7 @@ export type ChunkOutcome =
   | { readonly type: 'copied'; readonly rows: number; readonly bytes: number }
   /** The snapshot does not see every applied transaction yet (rule 2): nothing was done, try again soon. */
   | { readonly type: 'unsettled'; readonly xids: readonly string[] }
-  /** Another daemon has copied it. */
+  /** Another daemon has copied it, or the slot was lost since its snapshot. */
   | { readonly type: 'copied before' };
 
 /** The rows of a chunk: a key range of a leaf, or a block range of the whole table. */
@@ -107,7 +107,15 @@ export async function loadChunk(
           `copy ${quoteName(into)} (${columns}) from stdin (format ${format}${whole ? ', freeze' : ''})`,
           signal,
         );
-        const finished = await store(writer, 'backfill/finish-chunk', [id, unit.unit, chunk.chunk, rows, bytes, formatLsn(at.walLsn)]);
+        const finished = await store(writer, 'backfill/finish-chunk', [
+          id,
+          unit.unit,
+          chunk.chunk,
+          rows,
+          bytes,
+          formatLsn(at.walLsn),
+          at.slots,
+        ]);
         if (finished.length === 0) throw new CopiedBefore();
         invariant(finished.length === 1, 'a chunk is recorded twice');
         return { type: 'copied', rows, bytes } as const;

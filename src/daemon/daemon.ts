@@ -11,11 +11,12 @@ import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import { addHistory, completeControlSchema, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { changed } from '../plan/row-layout.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runMigration } from './run-migration.ts';
+import { isSlotLost, noteSlotLost, settleSlot } from './settle-slot.ts';
 import { createAfterRunner } from './after-runner.ts';
 import { serveSwitched, type Worker } from './way-back.ts';
 
@@ -70,6 +71,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   const since = new Date().toISOString();
   const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
+    await completeControlSchema(control);
     migration = await fetchMigrationById(control, id);
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
@@ -113,11 +115,16 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
   afterSteps.start();
   try {
     const current = await reloadMigration(control, migration.id);
+    await settleSlot(worker, current, table);
     const ended = await runMigration({ ...worker, migration: current, table, wayBack: null });
     if (ended?.end === 'switched') return true;
     if (ended?.end === 'abort') await abortMigration(settings, migration.id, log);
     else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
+  } catch (error) {
+    if (!isSlotLost(error) || signal.aborted) throw error;
+    await noteSlotLost(worker, migration.id, error);
+    return true;
   } finally {
     await afterSteps.stop();
   }

@@ -46,6 +46,7 @@ export function monitor$(options: MonitorOptions): Observable<Status> {
       ? ('cutover' as const)
       : decidePhase({
           units: status.units,
+          isRecovering: applier.session.isRecovering,
           repairKeys: applier.session.repair.size,
           verified: options.verifier.state,
           lagBytes: status.lag?.bytes ?? 0,
@@ -64,12 +65,15 @@ export function monitor$(options: MonitorOptions): Observable<Status> {
 
 function assertSlotKept({ slot }: Status): void {
   if (slot && slot.walStatus !== 'lost') return;
-  throw slotLost(slot?.name ?? 'of the migration', slot ? 'its WAL was removed (max_slot_wal_keep_size)' : 'it was dropped');
+  throw slotLost(
+    slot?.name ?? 'of the migration',
+    slot ? 'the server has invalidated it (max_slot_wal_keep_size, idle_replication_slot_timeout, wal_level)' : 'somebody dropped it',
+  );
 }
 
 export function slotLost(name: string, why: string): MigratorError {
   return new MigratorError('SLOT_LOST', `replication slot "${name}" is lost: ${why}`, {
-    detail: 'changes may be missing in the target, so it is not used; the source is untouched',
-    hint: 'partitioner abort TABLE, raise max_slot_wal_keep_size if it was that, and start again',
+    detail: 'changes may be missing in the target; the source is untouched',
+    hint: 'before the cutover the daemon makes it anew and compares everything; after it the way back ends',
   });
 }

@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import {
+  concat,
   defer,
+  EMPTY,
   exhaustMap,
   filter,
   from,
@@ -36,6 +38,7 @@ import { commands$ } from './commands.ts';
 import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
 import { monitor$ } from './monitor.ts';
+import { runRecovery } from './recovery.ts';
 import { openApplier } from './open-applier.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
@@ -112,6 +115,27 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       closing.push(() => running.catch(() => undefined));
       return from(running);
     });
+    const recovered$ = defer(() => {
+      if (wayBack) return EMPTY;
+      const running = runRecovery({
+        settings,
+        migrationId: migration.id,
+        plan: migration.plan,
+        sql: session.verify,
+        applier: following,
+        jobs: options.jobs,
+        bytesPerSecond: options.verifyBytesPerSecond ?? null,
+        rowBytes: rowBytesOf(migration.plan),
+        desk,
+        unpaused: (until) => untilUnpaused(state, until),
+        passed,
+        onWaiting,
+        signal: stop,
+        log,
+      });
+      closing.push(() => running.catch(() => undefined));
+      return from(running);
+    }).pipe(ignoreElements());
     const verifier = new Verifier({
       settings,
       migrationId: migration.id,
@@ -169,7 +193,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       merge(
         applied$,
         merge(
-          backfill$.pipe(ignoreElements()),
+          concat(recovered$, backfill$.pipe(ignoreElements())),
           verified$.pipe(ignoreElements()),
           command$.pipe(
             tap(() => {

@@ -256,10 +256,7 @@ export class Verifier {
   async #compare(begun: Part, signal: AbortSignal): Promise<void> {
     const { applier, unpaused, rowBytes, bytesPerSecond } = this.#options;
     const { pass } = this.#state;
-    const rows = Math.min(
-      RANGE_ROWS.most,
-      Math.max(RANGE_ROWS.least, Math.round(Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES) / rowBytes)),
-    );
+    const rows = rangeRows(rowBytes, bytesPerSecond);
     let part: Part | null = begun;
     if (!part.leaf && part.reached === null) {
       for (const leaf of applier.session.leaves.leaves)
@@ -283,4 +280,10 @@ export class Verifier {
       if (part === current) await sleep(RETRY_MS, undefined, { signal });
     }
   }
+}
+
+/** Rows that one short transaction compares. */
+export function rangeRows(rowBytes: number, bytesPerSecond: number | null): number {
+  const bytes = Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES);
+  return Math.min(RANGE_ROWS.most, Math.max(RANGE_ROWS.least, Math.round(bytes / rowBytes)));
 }

@@ -6,6 +6,13 @@ import type { MigrationPlan } from './migration-plan.ts';
 /** Keys that one transaction takes out and puts back: a temporary table of the applier's session. */
 export const JOB = 'pg_temp.partitioner_job';
 
+/**
+ * Of a recovery (docs/slot.md): all live leaves together are one unit, so that a change touches its keys once. Only the applier writes
+ * touched keys of the one number; keys that a comparison has seen differ are written by the sessions that compare, under the other.
+ */
+export const KEPT_UNIT = -1;
+export const DIFFERENT_UNIT = -2;
+
 /** A half-open interval of the partition key; null means unbounded. */
 export interface KeyInterval {
   readonly lower: bigint | null;
@@ -27,6 +34,10 @@ export interface ResyncSql {
   readonly touchJob: string;
   /** Params: unit, at most. Moves touched keys into the job. */
   readonly takeTouched: string;
+  /** Params: at most. Moves touched keys of a recovery into the job. */
+  readonly takeKept: string;
+  /** Params: limit. */
+  readonly countKept: string;
   readonly takeRepair: string;
   readonly addRepair: string;
   readonly copyJobKeys: string;
@@ -37,6 +48,8 @@ export interface ResyncSql {
   readonly insertJob: (into: QualifiedName, intervals: readonly KeyInterval[]) => string;
   /** Partition key values (text) of the job's rows that fall into none of the intervals. */
   readonly strayJob: (intervals: readonly KeyInterval[]) => string;
+  /** The least partition key value (text) of the source in an interval, null when it has none. */
+  readonly firstIn: (interval: KeyInterval) => string;
   /** Params: snapshot, lsn. */
   readonly fenceJob: string;
   /** Params: lsn. */
@@ -81,6 +94,10 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
     takeTouched:
       `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit = $1 limit $2)) returning ${list}) ` +
       `insert into ${JOB} select ${list} from taken`,
+    takeKept:
+      `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit < 0 limit $1)) returning ${list}) ` +
+      `insert into ${JOB} select distinct ${list} from taken`,
+    countKept: `select count(*)::int as keys from (select from ${touched} where unit < 0 limit $1) k`,
     takeRepair: `with taken as (delete from ${repair} returning ${list}) insert into ${JOB} select ${list} from taken on conflict do nothing`,
     addRepair: `insert into ${repair} (${list}) select ${staged} from ${KEYS} on conflict do nothing`,
     copyJobKeys: `copy (select ${wire('j')} from ${JOB} j) to stdout (format binary)`,
@@ -92,6 +109,7 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
       `select ${columns.map((column) => `s.${quoteIdent(column.name)}`).join(', ')} from ${JOB} j join ${rows} s on ${on('s', 'j')} where ${within(intervals)}`,
     strayJob: (intervals) =>
       `select distinct s.${quoteIdent(partitionKey.name)}::text as value from ${JOB} j join ${rows} s on ${on('s', 'j')} where (${within(intervals)}) is not true`,
+    firstIn: (interval) => `select min(s.${quoteIdent(partitionKey.name)})::text as value from ${rows} s where ${within([interval])}`,
     fenceJob:
       `insert into ${fence} (${list}, snapshot, lsn) select ${list}, $1::pg_snapshot, $2::pg_lsn from ${JOB} ` +
       `on conflict (${list}) do update set snapshot = excluded.snapshot, lsn = excluded.lsn`,
