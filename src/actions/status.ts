@@ -52,6 +52,16 @@ export interface Status {
   };
   /** What is left to do once a cutover is committed: validating foreign keys. Failed ones stay NOT VALID. */
   readonly after: { readonly done: number; readonly failed: number; readonly total: number };
+  /** A slot was lost, and what may have been missed is looked for; null when none is. `held`: not before `resume`. */
+  readonly recovery: {
+    readonly since: string;
+    readonly reason: string;
+    readonly held: boolean;
+    /** Leaves, or the whole table, that were compared with the source. */
+    readonly compared: number;
+    /** Keys that differed, and are read again. */
+    readonly keys: number;
+  } | null;
   /** After a cutover: whether `rollback` may come, and if not, why. Null in every other phase. Lag and slot are its own while it is open. */
   readonly wayBack: { readonly open: boolean; readonly reason: string | null } | null;
   readonly paused: boolean;
@@ -108,6 +118,7 @@ interface StatusRow {
   after_failed: number;
   after_total: number;
   copying_seconds: number;
+  recovery: Status['recovery'];
   way_back_phase: Phase | null;
   way_back_failure: Status['failure'];
 }
@@ -189,6 +200,7 @@ function toStatus(row: StatusRow): Status {
       tainted: row.verify_tainted,
     },
     after: { done: row.after_done, failed: row.after_failed, total: row.after_total },
+    recovery: row.recovery,
     wayBack,
     paused: row.paused,
     anomalies: Number(row.anomalies),
