@@ -70,6 +70,7 @@ select
   extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds,
   case when rec.number is not null then json_build_object('since', to_char(rec.lost_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
     'reason', rec.reason, 'held', rec.held, 'compared', rec.compared, 'keys', rec.keys) end as recovery,
+  (select json_build_object('pace', t.pace, 'reasons', t.reasons, 'limits', t.limits) from partitioner.throttle t where t.migration = m.id) as throttle,
   back.phase as way_back_phase,
   back.failure as way_back_failure
 from newest m

@@ -1,6 +1,7 @@
 import type { ErrorFields } from '../errors.ts';
 import { MigratorError } from '../errors.ts';
 import type { Phase } from '../migration/phase.ts';
+import type { Pace, ThrottleLimits } from '../migration/throttle.ts';
 import type { Client } from '../pg/client.ts';
 import { sqlState } from '../pg/client.ts';
 import { hasControlSchema } from '../pg/control-store.ts';
@@ -62,6 +63,8 @@ export interface Status {
     /** Keys that differed, and are read again. */
     readonly keys: number;
   } | null;
+  /** The limits that hold, the pace that they allow, and why. */
+  readonly throttle: Pick<Pace, 'pace' | 'reasons'> & { readonly limits: ThrottleLimits };
   /** After a cutover: whether `rollback` may come, and if not, why. Null in every other phase. Lag and slot are its own while it is open. */
   readonly wayBack: { readonly open: boolean; readonly reason: string | null } | null;
   readonly paused: boolean;
@@ -119,6 +122,7 @@ interface StatusRow {
   after_total: number;
   copying_seconds: number;
   recovery: Status['recovery'];
+  throttle: Status['throttle'] | null;
   way_back_phase: Phase | null;
   way_back_failure: Status['failure'];
 }
@@ -201,6 +205,7 @@ function toStatus(row: StatusRow): Status {
     },
     after: { done: row.after_done, failed: row.after_failed, total: row.after_total },
     recovery: row.recovery,
+    throttle: throttleOf(row),
     wayBack,
     paused: row.paused,
     anomalies: Number(row.anomalies),
@@ -213,6 +218,12 @@ function toStatus(row: StatusRow): Status {
         : null,
     failure: row.failure,
   };
+}
+
+/** What a dead daemon was held by is stale. */
+function throttleOf({ throttle, daemon_alive: isAlive }: StatusRow): Status['throttle'] {
+  const { limits, pace, reasons } = throttle ?? { limits: {}, pace: 'full' as const, reasons: [] };
+  return isAlive ? { pace, reasons, limits } : { pace: 'full', reasons: [], limits };
 }
 
 function wayBackOf({ phase, way_back_phase: wayBack, way_back_failure: failure }: StatusRow): Status['wayBack'] {

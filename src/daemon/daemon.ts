@@ -12,6 +12,7 @@ import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, completeControlSchema, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import { startLimits } from '../pg/throttle-store.ts';
 import { changed } from '../plan/row-layout.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
@@ -76,6 +77,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
     await beat(control);
+    await startLimits(control, id, options.limits ?? {});
     const worker: Worker = { ...options, control, beat, onCommitted };
     // There and back again, until somebody ends it.
     for (let goesOn = true; goesOn;) {
@@ -115,15 +117,16 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
   afterSteps.start();
   try {
     const current = await reloadMigration(control, migration.id);
-    await settleSlot(worker, current, table);
-    const ended = await runMigration({ ...worker, migration: current, table, wayBack: null });
+    const ended =
+      (await settleSlot(worker, current, table)) ??
+      (await runMigration({ ...worker, migration: await reloadMigration(control, migration.id), table, wayBack: null }));
     if (ended?.end === 'switched') return true;
     if (ended?.end === 'abort') await abortMigration(settings, migration.id, log);
     else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
   } catch (error) {
     if (!isSlotLost(error) || signal.aborted) throw error;
-    await noteSlotLost(worker, migration.id, error);
+    await noteSlotLost(worker, migration, error);
     return true;
   } finally {
     await afterSteps.stop();

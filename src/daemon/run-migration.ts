@@ -30,13 +30,17 @@ import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
 import { emitMessage, type Migration } from '../pg/control-store.ts';
+import { fetchLimits } from '../pg/throttle-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { Applier, AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
 import type { CommandEnd, RunningWayBack } from './command-context.ts';
 import { commands$ } from './commands.ts';
-import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
+import { DEFAULT_CHUNK_MS, DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { Pool } from './pool.ts';
+import { CopyPace } from './copy-chunk.ts';
+import { Rate } from './rate.ts';
+import { throttle$ } from './throttle.ts';
 import { monitor$ } from './monitor.ts';
 import { runRecovery } from './recovery.ts';
 import { openApplier } from './open-applier.ts';
@@ -76,7 +80,8 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     const listener = await open(closing, () => connect(settings, { applicationName: 'partitioner commands' }));
     const pusher = await open(closing, () => connect(settings, { applicationName: 'partitioner fence' }));
     const following = (applier = await openApplier(options, session, closing));
-    const state = createSharedState(migration.paused);
+    const state = createSharedState(migration.paused, await fetchLimits(control, migration.id));
+    const rate = new Rate(null);
     const metrics = createMetrics(String(wayBack?.parent.id ?? migration.id));
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
@@ -100,6 +105,9 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
         jobs: options.jobs,
         clientEncoding: session.clientEncoding,
         desk,
+        pace: new CopyPace(options.chunkMs ?? DEFAULT_CHUNK_MS),
+        rate,
+        isSlow: () => state.pace$.value.pace === 'slow' || state.outrun$.value !== null,
         unpaused: (until) => untilUnpaused(state, until),
         passed,
         onCopied: (rows) => {
@@ -201,6 +209,11 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
             }),
           ),
           monitored$,
+          wayBack ? NEVER : throttle$({ settings, migrationId: migration.id, slotName: migration.plan.slotName, desk, state, log }),
+          state.limits$.pipe(
+            tap((limits) => (rate.perSecond = limits['copy-rate'] ?? null)),
+            ignoreElements(),
+          ),
           push$(following, pusher).pipe(ignoreElements()),
           ...[control, session.client, listener, pusher].map(lost$),
         ).pipe(takeUntil(stopping$)),

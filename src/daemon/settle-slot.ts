@@ -6,6 +6,9 @@ import { MigratorError } from '../errors.ts';
 import { addHistory, fetchPosition, store, type Migration } from '../pg/control-store.ts';
 import { fetchRecovery, openRecovery } from '../pg/recovery-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
+import { awaitResume } from './await-resume.ts';
+import type { CommandEnd } from './command-context.ts';
+import { SlotTooDear } from './monitor.ts';
 import type { Worker } from './way-back.ts';
 
 /** A slot that is lost again and again (a limit that is too low) is not made anew without a pause. */
@@ -19,9 +22,16 @@ export function isSlotLost(error: unknown): error is MigratorError {
 }
 
 /** Loud, and written down: from here on the recovery is due, whoever works on it. */
-export async function noteSlotLost({ control, log, signal }: Worker, migrationId: number, error: MigratorError): Promise<void> {
+export async function noteSlotLost(worker: Worker, migration: Migration, error: MigratorError): Promise<void> {
+  const { control, log, signal } = worker;
   const reason = error.detail === undefined || error.message.includes(':') ? error.message : `${error.message}: ${error.detail}`;
-  await note({ control, log }, migrationId, reason);
+  if (error instanceof SlotTooDear) {
+    if (!(await openRecovery(control, migration.id, reason, true))) return;
+    log.error({ migration: migration.id, reason }, 'THE SLOT IS DROPPED, to save the disk: nothing is followed before partitioner resume');
+    await addHistory(control, migration.id, 'slot dropped', { reason });
+    return; // settleSlot drops it: whoever comes next, should this daemon be killed here
+  }
+  await note(worker, migration.id, reason);
   await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
 }
 
@@ -33,15 +43,20 @@ async function note({ control, log }: Pick<Worker, 'control' | 'log'>, migration
 
 /**
  * Before the stream is followed: makes the slot anew when it cannot bring every change, or when it was found lost before. A slot that
- * somebody else reads is waited for: what he confirms is lost to us, and is seen when he has gone.
+ * somebody else reads is waited for: what he confirms is lost to us, and is seen when he has gone. Resolves with the command that ends the
+ * daemon's work, when one has come meanwhile.
  */
-export async function settleSlot(worker: Worker, migration: Planned, table: SourceTable): Promise<void> {
+export async function settleSlot(worker: Worker, migration: Planned, table: SourceTable): Promise<CommandEnd | null> {
   const { control, log, signal } = worker;
   const { id, plan } = migration;
+  if ((await fetchRecovery(control, id))?.held === true) {
+    const end = await awaitResume(worker, migration);
+    if (end) return end;
+  }
   const loss = await awaitFreeSlot(worker, migration);
   if (loss !== null) await note(worker, id, `replication slot "${plan.slotName}" is lost: ${loss}`);
   const recovery = await fetchRecovery(control, id);
-  if (recovery === null || recovery.slotLsn !== null) return; // none, or it goes on with the slot that was made anew
+  if (recovery === null || recovery.slotLsn !== null) return null; // none, or it goes on with the slot that was made anew
   await beginRecovery(control, migration, table, recovery, {
     signal,
     onWaiting: (what) => {
@@ -50,6 +65,7 @@ export async function settleSlot(worker: Worker, migration: Planned, table: Sour
     },
   });
   log.warn({ migration: id }, 'the slot is made anew');
+  return null;
 }
 
 /** Resolves with why the slot is lost, null when it is not. */

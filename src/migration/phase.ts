@@ -30,11 +30,14 @@ export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'cat
 }
 
 /** Verbs that act on a migration, and the phases they fit. */
-const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
+const FITTING: Readonly<
+  Record<'start' | 'pause' | 'resume' | 'throttle' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>
+> = {
   start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched', 'rolled_back'],
   // Of a cutover that runs the daemon tells itself; the phase may also be what one left behind that was killed.
   pause: ['backfill', 'catchup', 'ready', 'cutover'],
   resume: ['backfill', 'catchup', 'ready', 'cutover'],
+  throttle: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'rolled_back'],
   verify: ['backfill', 'catchup', 'ready', 'cutover'],
   cutover: ['backfill', 'catchup', 'ready', 'cutover'],
   rollback: ['switched'],

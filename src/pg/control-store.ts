@@ -51,7 +51,8 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'recover' | 'rollback' | 'verify'}/${string}`;
+export type StoreStatement =
+  `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'recover' | 'rollback' | 'throttle' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {

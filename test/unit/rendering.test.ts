@@ -19,6 +19,7 @@ const status: Status = {
   verified: { units: 0, total: 26, at: null, pass: 1, rows: 0, rechecked: 0, differences: 0, tainted: false },
   after: { done: 0, failed: 0, total: 0 },
   recovery: null,
+  throttle: { pace: 'full', reasons: [], limits: {} },
   wayBack: null,
   paused: false,
   anomalies: 0,

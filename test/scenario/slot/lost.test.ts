@@ -55,7 +55,10 @@ async function expectKnown(control: Client, name: string, { rows }: KnownWriter)
 
 /** Every unit live; or some live, some loading (held off from their indexes), some pending (held off from loading). */
 async function untilThere(control: Client, during: Setting['during']): Promise<void> {
-  if (during === 'ready') return void (await untilPhase(control, 'ready', 120_000));
+  if (during === 'ready') {
+    await untilPhase(control, 'ready', 120_000);
+    return;
+  }
   await until(control, 'some units live, some not', () =>
     holds(
       control,
