@@ -3,7 +3,7 @@ import { LeafMap, type LeafRange } from '../domain/leaf-map.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { addHistory, store } from '../pg/control-store.ts';
-import { joinIntervals, type KeyInterval } from '../plan/resync-sql.ts';
+import { joinIntervals, RECOVERED_UNITS, type KeyInterval } from '../plan/resync-sql.ts';
 import { adoptMade, type ApplierSession } from './applier-session.ts';
 import { makeLiveLeaf, planMissingLeaf } from './make-leaf.ts';
 import { WHOLE_TABLE } from './verify-range.ts';
@@ -78,7 +78,7 @@ export async function emptyPart(session: ApplierSession, part: number, interval:
 export async function resyncKept(session: ApplierSession, recovery: number): Promise<SnapshotOutcome<number>> {
   const { client, resync, plan, migrationId } = session;
   return inSettledSnapshot(session, async ({ walLsn }) => {
-    const taken = await client.query(resync.takeKept, [RESYNC_KEYS]);
+    const taken = await client.query(resync.takeTouched, [RECOVERED_UNITS, RESYNC_KEYS]);
     const keys = taken.rowCount ?? 0;
     if (keys === 0) return 0;
     await client.query(resync.deleteJob(plan.target));
@@ -95,11 +95,11 @@ export async function resyncKept(session: ApplierSession, recovery: number): Pro
  */
 export async function finishRecovery(session: ApplierSession, recovery: number): Promise<SnapshotOutcome<boolean>> {
   const { client, resync, migrationId } = session;
-  const { rows } = await client.query<{ keys: number }>(resync.countKept, [GO_LIVE_KEYS + 1]);
-  if (rows[0]!.keys > GO_LIVE_KEYS) return { type: 'done', value: false };
+  const { rows } = await client.query<{ keys: number }>(resync.countTouched, [RECOVERED_UNITS, GO_LIVE_KEYS + 1]);
+  if (rows.some(({ keys }) => keys > GO_LIVE_KEYS)) return { type: 'done', value: false };
   const kept = new Set(keptLeaves(session).map(({ unit }) => unit));
   const outcome = await inSettledSnapshot(session, async (at) => {
-    await client.query(resync.takeKept, [2 * GO_LIVE_KEYS]);
+    await client.query(resync.takeTouched, [RECOVERED_UNITS, 4 * GO_LIVE_KEYS]);
     const resynced = await resyncLive(session, at, kept, []);
     await store(client, 'recover/finish-units', [migrationId, recovery]);
     await addHistory(client, migrationId, 'slot recovered', { recovery });

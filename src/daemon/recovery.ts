@@ -13,7 +13,6 @@ import { fetchRecovery } from '../pg/recovery-store.ts';
 import type { Applier } from './applier.ts';
 import { Pool } from './pool.ts';
 import { Rate } from './rate.ts';
-import { rangeRows } from './verifier.ts';
 import { openRangeSession } from './verifier-sessions.ts';
 
 export interface RecoveryOptions extends Verification {
@@ -32,6 +31,8 @@ export interface RecoveryOptions extends Verification {
 }
 
 const UNSETTLED_RETRY_MS = 50;
+const RANGE_BYTES = 64 << 20;
+const RANGE_ROWS = { least: 500, most: 500_000 };
 /** Few touched keys wait this long for more: a hot row is read again once for many changes. */
 const GATHER_MS = 500;
 
@@ -186,4 +187,10 @@ function unsettled({ onWaiting }: RecoveryOptions): (xids: readonly string[]) =>
   return (xids) => {
     onWaiting(`transactions that are committed and not yet visible before a lost slot is recovered: ${xids.slice(0, 5).join(', ')}`);
   };
+}
+
+/** Rows that one short transaction compares: as many as the verification's. */
+function rangeRows(rowBytes: number, bytesPerSecond: number | null): number {
+  const bytes = Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES);
+  return Math.min(RANGE_ROWS.most, Math.max(RANGE_ROWS.least, Math.round(bytes / rowBytes)));
 }

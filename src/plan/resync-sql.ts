@@ -12,6 +12,7 @@ export const JOB = 'pg_temp.partitioner_job';
  */
 export const KEPT_UNIT = -1;
 export const DIFFERENT_UNIT = -2;
+export const RECOVERED_UNITS: readonly number[] = [KEPT_UNIT, DIFFERENT_UNIT];
 
 /** A half-open interval of the partition key; null means unbounded. */
 export interface KeyInterval {
@@ -32,12 +33,8 @@ export interface ResyncSql {
   readonly touchKeys: string;
   /** Params: unit numbers. The same for the job's keys. */
   readonly touchJob: string;
-  /** Params: unit, at most. Moves touched keys into the job. */
+  /** Params: unit numbers, at most. Moves touched keys into the job. */
   readonly takeTouched: string;
-  /** Params: at most. Moves touched keys of a recovery into the job. */
-  readonly takeKept: string;
-  /** Params: limit. */
-  readonly countKept: string;
   readonly takeRepair: string;
   readonly addRepair: string;
   readonly copyJobKeys: string;
@@ -56,7 +53,7 @@ export interface ResyncSql {
   readonly dissolveFences: string;
   /** Params: unit. Deletes every touched key from a table that has no index yet. */
   readonly purge: (from: QualifiedName) => string;
-  /** Params: unit. */
+  /** Params: unit numbers, at most. How many keys of each are touched, up to that. */
   readonly countTouched: string;
 }
 
@@ -92,12 +89,8 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
     touchKeys: `insert into ${touched} (unit, ${list}) select u, ${staged} from ${KEYS} cross join unnest($1::int[]) u on conflict do nothing`,
     touchJob: `insert into ${touched} (unit, ${list}) select u, ${list} from ${JOB} cross join unnest($1::int[]) u on conflict do nothing`,
     takeTouched:
-      `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit = $1 limit $2)) returning ${list}) ` +
-      `insert into ${JOB} select ${list} from taken`,
-    takeKept:
-      `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit < 0 limit $1)) returning ${list}) ` +
+      `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit = any($1::int[]) limit $2)) returning ${list}) ` +
       `insert into ${JOB} select distinct ${list} from taken`,
-    countKept: `select count(*)::int as keys from (select from ${touched} where unit < 0 limit $1) k`,
     takeRepair: `with taken as (delete from ${repair} returning ${list}) insert into ${JOB} select ${list} from taken on conflict do nothing`,
     addRepair: `insert into ${repair} (${list}) select ${staged} from ${KEYS} on conflict do nothing`,
     copyJobKeys: `copy (select ${wire('j')} from ${JOB} j) to stdout (format binary)`,
@@ -115,7 +108,7 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
       `on conflict (${list}) do update set snapshot = excluded.snapshot, lsn = excluded.lsn`,
     dissolveFences: `delete from ${fence} where lsn <= $1::pg_lsn`,
     purge: (from) => `delete from ${quoteName(from)} t using ${touched} k where k.unit = $1 and ${on('t', 'k')}`,
-    countTouched: `select count(*)::int as keys from (select from ${touched} where unit = $1 limit $2) k`,
+    countTouched: `select u as unit, (select count(*)::int from (select from ${touched} where unit = u limit $2) k) as keys from unnest($1::int[]) u`,
   };
 }
 
