@@ -65,7 +65,7 @@ test.each(['leaf', 'table'] as const)(
       database.settings,
       'app.events',
       { chunkBytes: 1 << 30, unitKind },
-      { limits: { 'copy-rate': 1 << 20 } },
+      { limits: { 'copy-rate': 1 << 17 } },
     );
     const chunks = `(select count(*) from partitioner.chunk)`;
     const leaves = unitKind === 'leaf' ? 6 : 1;
