@@ -173,9 +173,7 @@ export const LIMIT_SETTINGS = {
 
 /** The limits among the settings; null takes one away. */
 export function limitsOf(settings: SettingValues): LimitChanges {
-  return Object.fromEntries(Object.entries(settings).filter(([name]) => name in LIMIT_SETTINGS)) as Partial<
-    Record<LimitName, number | null>
-  >;
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => name in LIMIT_SETTINGS));
 }
 
 export const CUTOVER_SETTINGS = {
