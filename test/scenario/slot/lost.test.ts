@@ -70,11 +70,7 @@ async function untilThere(control: Client, during: Setting['during']): Promise<v
 
 /** By hand with TEST_SLOT=all. */
 const MORE: Setting[] = process.env['TEST_SLOT'] === undefined ? [] : [{ unitKind: 'leaf', during: 'ready' }];
-const SETTINGS: Setting[] = [
-  ...MORE,
-  { unitKind: 'leaf', during: 'backfill' },
-  { unitKind: 'table', during: 'ready' },
-];
+const SETTINGS: Setting[] = [...MORE, { unitKind: 'leaf', during: 'backfill' }, { unitKind: 'table', during: 'ready' }];
 
 test.each(SETTINGS)(
   'dropped while the daemon is down, unit $unitKind, in $during: what was missed is found',
