@@ -69,6 +69,8 @@ interface Link {
   readonly client: net.Socket;
   readonly server: net.Socket;
   silent: boolean;
+  /** What comes meanwhile waits for it, in order. */
+  hold: Promise<void> | null;
 }
 
 /** Hands over to `host:port`. The point's session and statement are looked for in every connection. */
@@ -87,7 +89,7 @@ export async function startFaultProxy(target: { host: string; port: number }): P
   const accept = (origin: Origin) => (client: net.Socket) => {
     if (Date.now() < partitionedUntil) return void swallow(client);
     const server = net.connect(target);
-    const link: Link = { origin, client, server, silent: false };
+    const link: Link = { origin, client, server, silent: false, hold: null };
     links.add(link);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
@@ -114,7 +116,7 @@ export async function startFaultProxy(target: { host: string; port: number }): P
       isPoint = false;
       order = null;
       onStruck(strike);
-      void take(action(strike), link, pid, held);
+      take(action(strike), link, pid, held).catch(() => undefined);
     };
     const isMoment = (moment: Moment): boolean => isPoint && order !== null && order.point.moment === moment;
     link.client.on(
@@ -162,10 +164,11 @@ export async function startFaultProxy(target: { host: string; port: number }): P
     let queued = 0;
     return (data) => {
       if (link.silent) return;
-      if (queued === 0 && slowMs === 0 && Date.now() >= stalledUntil) return void to.write(data);
+      if (queued === 0 && slowMs === 0 && link.hold === null && Date.now() >= stalledUntil) return void to.write(data);
       const copy = Buffer.from(data);
       queued++;
       last = last.then(async () => {
+        await link.hold;
         if (slowMs > 0) await later(slowMs);
         while (Date.now() < stalledUntil) await later(stalledUntil - Date.now());
         queued--;
@@ -177,8 +180,9 @@ export async function startFaultProxy(target: { host: string; port: number }): P
   async function take(action: Action, link: Link, pid: number, held: () => void): Promise<void> {
     switch (action.kind) {
       case 'strike':
-        await action.strike(pid);
+        link.hold = action.strike(pid).finally(() => (link.hold = null));
         held();
+        await link.hold;
         return;
       case 'cut':
         link.client.resetAndDestroy();

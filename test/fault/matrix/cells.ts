@@ -77,8 +77,8 @@ function cellsOf(places: readonly Place[]): Cell[] {
   });
 }
 
-/** A migration has so many chunks, and no more. */
-const MOST_OF_PHASE = 2;
+/** A migration is prepared once, and has so many chunks and no more. */
+const mostOf = (phase: string): number => (phase === 'prepare' ? 1 : 2);
 
 /**
  * Cells that one migration takes: of the same route and unit, few from one phase, in the order in which their places come. Numbered statements
@@ -98,7 +98,7 @@ export function bundles(cells: readonly Cell[], size: number): Cell[][] {
         (bundle) =>
           bundle.length < size &&
           bundle.every(({ place }) => place !== cell.place) &&
-          bundle.filter(({ place }) => place.phase === cell.place.phase).length < MOST_OF_PHASE,
+          bundle.filter(({ place }) => place.phase === cell.place.phase).length < mostOf(cell.place.phase),
       );
       const [emptiest] = fitting.sort((a, b) => a.length - b.length);
       if (emptiest) emptiest.push(cell);

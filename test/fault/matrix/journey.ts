@@ -30,6 +30,8 @@ export interface Setting {
   readonly prepare: (stage: Stage) => void;
   /** Called when it is ready for the first time. */
   readonly onReady?: (stage: Stage) => Promise<void>;
+  /** Called when it is switched for the last time. */
+  readonly beforeFinish?: () => Promise<void>;
 }
 
 export interface Stage {
@@ -134,6 +136,7 @@ export async function travel(setting: Setting): Promise<Arrival> {
         await until('ready again', isReady);
         await cutover();
       }
+      await setting.beforeFinish?.();
       await writer.pause();
       await until('compared', `(select count(*) = 1 from partitioner.migration where reverse_of is null and phase = 'switched')`);
       const apart = await untilEqual(database, deadline);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/demo/embedded-server.ts';
 import { buildPackage } from '../../support/partitioner.ts';
@@ -12,6 +12,7 @@ import { isGood, runCells, type Outcome } from './run-cell.ts';
  *   npm run faults                                     every cell; writes docs/faults.json, of which `npm run docs` makes docs/faults.md
  *   npm run faults -- --only 'index build' --out x     cells whose names match
  *   npm run faults -- --sample 40 --seed 7 --out x
+ *   npm run faults -- --keep                           what is good in the file is not run again
  */
 const { values } = parseArgs({
   options: {
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '2' },
     bundle: { type: 'string', default: '7' },
     outage: { type: 'string', default: '4000' },
+    keep: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -30,6 +32,11 @@ const cells = values.sample === undefined ? wanted : sample(wanted, Number(value
 const program = process.env['FAULTS_PROGRAM'] ? [process.env['FAULTS_PROGRAM']] : await buildPackage();
 const outcomes = new Map<string, Outcome>();
 let migrations = 0;
+if (values.keep && existsSync(values.out)) {
+  const { cells: before } = JSON.parse(readFileSync(values.out, 'utf8')) as { cells: Outcome[] };
+  for (const outcome of before.filter(isGood)) outcomes.set(outcome.cell, outcome);
+  migrations = Math.max(0, ...before.map(({ migration }) => migration));
+}
 
 function save(): void {
   const found = cells.map(({ name }) => outcomes.get(name)).filter((outcome) => outcome !== undefined);
@@ -57,7 +64,10 @@ const servers = await Promise.all(
   Array.from({ length: Number(values.workers) }, () => startEmbeddedServer({ major: DEFAULT_MAJOR, settings: TEST_SETTINGS })),
 );
 try {
-  const first = bundles(cells, Number(values.bundle));
+  const first = bundles(
+    cells.filter(({ name }) => !outcomes.has(name)),
+    Number(values.bundle),
+  );
   await Promise.all(servers.map((server) => work(server, first, false)));
   // Each by itself: what another cell of its migration has hidden, or has done to it.
   const second = cells.filter(({ name }) => !isGood(outcomes.get(name)!)).map((cell) => [cell]);
