@@ -13,7 +13,7 @@ import { textDecoderFor } from './encoding.ts';
 import { listenFromTheBeginning } from './replication-client.ts';
 import { sqlState } from './client.ts';
 import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
-import { askAfter, DEFAULT_SILENCE_MS, isWalsenderIdle } from './session-watch.ts';
+import { askAfter, DEFAULT_SILENCE_MS, isWalsenderIdle, watchSession } from './session-watch.ts';
 
 /** One thing that the walsender sent. */
 export type ReplicationEvent =
@@ -227,6 +227,7 @@ export class WalReceiver {
     const { slotName, publicationName, binary, startLsn, clientEncoding, origin = 'any' } = this.#options;
     this.#connection = client.connection;
     this.#pid = client.processID;
+    watchSession(this.#options.settings, client, WALSENDER_NAME); // until it streams; from then on it is asked for an answer
     await client.query(loadSimpleSql('replication/pin'));
     await client.query(`set client_encoding to ${quoteLiteral(clientEncoding)}`);
     const { rows } = await client.query<{ timeout_ms: number; version: number }>(loadSimpleSql('replication/sender-settings'));

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, sqlState, type Client } from '../../src/pg/client.ts';
 import type { ConnectionSettings } from '../../src/pg/connection.ts';
@@ -29,6 +30,7 @@ type Change = (rows: Map<string, Row>) => void;
 
 export async function startSteadfastWriter(settings: ConnectionSettings, pauseMs = 2): Promise<SteadfastWriter> {
   let client = await session(settings);
+  await client.query('create table app.written (token uuid primary key)');
   const rows = new Map<string, Row>();
   for (const row of (await client.query<Row & { id: string }>(`select ${READ} from app.events`)).rows) rows.set(row.id, rowOf(row));
   let state: 'runs' | 'pausing' | 'paused' | 'ended' = 'runs';
@@ -39,9 +41,11 @@ export async function startSteadfastWriter(settings: ConnectionSettings, pauseMs
   const transaction = async (): Promise<void> => {
     const changes: Change[] = [];
     let xid: string | null = null;
+    const token = randomUUID();
     try {
       await client.query('begin');
       for (let left = Math.random() < 0.7 ? 1 : 5; left > 0; left--) await change(client, rows, changes);
+      await client.query('insert into app.written values ($1)', [token]);
       xid = (await client.query<{ xid: string | null }>('select pg_current_xact_id_if_assigned()::text as xid')).rows[0]!.xid;
       if (Math.random() < 0.05) {
         await client.query('rollback');
@@ -52,7 +56,7 @@ export async function startSteadfastWriter(settings: ConnectionSettings, pauseMs
       const code = sqlState(error);
       if (code !== undefined && !GOING.test(code)) throw error;
       client = await session(settings);
-      if (xid === null || !(await isCommitted(client, xid))) return;
+      if (xid === null || !(await isCommitted(client, token, xid))) return;
     }
     for (const apply of changes) apply(rows);
     transactions++;
@@ -163,10 +167,18 @@ async function session(settings: ConnectionSettings): Promise<Client> {
   }
 }
 
-async function isCommitted(client: Client, xid: string): Promise<boolean> {
+/**
+ * A crashed server may not know the transaction, or hand out its id again: what it has written down tells. Who asks is in the same place as the
+ * application's own transactions, so that none of the two can be there without the other.
+ */
+async function isCommitted(client: Client, token: string, xid: string): Promise<boolean> {
   for (;;) {
-    const { rows } = await client.query<{ status: string }>('select pg_xact_status($1::xid8) as status', [xid]);
-    if (rows[0]!.status !== 'in progress') return rows[0]!.status === 'committed';
+    const { rows } = await client.query<{ status: string }>('select pg_xact_status($1::xid8) as status', [xid]).catch((error: unknown) => {
+      if (sqlState(error) === '22023') return { rows: [{ status: 'aborted' }] };
+      throw error;
+    });
+    if (rows[0]!.status !== 'in progress') break;
     await sleep(20);
   }
+  return (await client.query('select from app.written where token = $1', [token])).rowCount === 1;
 }

@@ -33,12 +33,7 @@ export interface Survived extends Arrival {
 }
 
 /** One migration under load in which things die at random moments until all of the round have died; then it is left to come to its end. */
-export async function survive(
-  server: EmbeddedServer,
-  round: Round,
-  program?: readonly string[],
-  rows = 6_000,
-): Promise<Survived> {
+export async function survive(server: EmbeddedServer, round: Round, program?: readonly string[], rows = 6_000): Promise<Survived> {
   await using database = await createDatabase({ server: server.url });
   const phases: string[] = [];
   let kills = 0;
