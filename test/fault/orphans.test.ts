@@ -4,7 +4,7 @@ import { finishLeaf } from '../../src/actions/finish-leaf.ts';
 import { quoteIdent } from '../../src/domain/identifier.ts';
 import { createDatabase } from '../support/database.ts';
 import { command, holds, readMigration, startDaemon, until, untilPhase } from '../support/daemon.ts';
-import { createEvents, EVENTS, endProcess, startLoad, switchAndCompare } from '../support/events-table.ts';
+import { createEvents, EVENTS, endProcess, switchAndCompare } from '../support/events-table.ts';
 import { leftovers, NO_LEFTOVERS } from '../support/oracle.ts';
 import { startPartitioner } from '../support/partitioner.ts';
 
@@ -48,38 +48,40 @@ test('a slot and a publication that a session made when everything was removed a
   expect({ ...left, sessions: [] }).toEqual({ ...NO_LEFTOVERS, publications: ['partitioner_of_somebody'] });
 });
 
+/** Heaps that are too small to start with, or to go on with: it depends on the version of Node. */
+const HEAPS_MB = process.env['TEST_FAULTS'] === 'all' ? [20, 27] : [20];
+
 test('out of memory: the process dies, and the next one goes on', async () => {
   await using database = await createDatabase();
   const control = await database.client();
   const rows = 20_000;
   await createEvents(control, rows);
-  const load = await startLoad(database, rows);
   const env = { DATABASE_URL: database.url };
-  const first = startPartitioner(['start', ...EVENTS, '--chunk-size', '64kB'], { ...env, NODE_OPTIONS: '--max-old-space-size=40' });
-  await until(control, 'a chunk', () => holds(control, 'exists (select from partitioner.chunk where done)'));
-  // More messages than so small a heap can hold objects for.
-  let isOver = false;
-  const flood = (async () => {
-    const client = await database.client('flood');
-    while (!isOver) {
-      await client.query(`update app.events set kind = kind + 1 where id % 2 = 0`);
-      await sleep(50);
+  let died = 0;
+  for (const heap of HEAPS_MB) {
+    const daemon = startPartitioner(['start', ...EVENTS, '--chunk-size', '64kB'], {
+      ...env,
+      NODE_OPTIONS: `--max-old-space-size=${String(heap)}`,
+    });
+    const ended = daemon.ended.then(({ stderr }) => stderr.includes('heap out of memory'));
+    // More changes than so small a heap can hold objects for.
+    for (let flood = 0; flood < 60; flood++) {
+      const isOutOfMemory = await Promise.race([ended, sleep(250)]);
+      if (isOutOfMemory !== undefined) break;
+      if (await holds(control, 'exists (select from partitioner.chunk where done)'))
+        await control.query('do $$ begin for i in 1 .. 8 loop update app.events set kind = kind + 1; end loop; end $$');
     }
-  })();
-  flood.catch(() => undefined);
-  const { code, stderr } = await first.ended;
-  isOver = true;
-  await flood;
-  expect(code).not.toBe(0);
-  expect(stderr).toContain('heap out of memory');
-  expect((await readMigration(control))?.failure ?? null).toBeNull();
-  const second = startPartitioner(['start', 'app.events', '--http', 'off'], env);
+    await endProcess(daemon);
+    if (await ended) died++;
+    expect((await readMigration(control))?.failure ?? null).toBeNull();
+  }
+  expect(died).toBeGreaterThan(0);
+  const enough = startPartitioner(['start', ...EVENTS], env);
   try {
     await untilPhase(control, 'ready', 120_000);
-    await load.stop();
     await switchAndCompare(control);
-    expect((await second.ended).code).toBe(0);
+    expect((await enough.ended).code).toBe(0);
   } finally {
-    await endProcess(second);
+    await endProcess(enough);
   }
 });
