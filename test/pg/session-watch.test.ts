@@ -12,14 +12,17 @@ import { startFaultProxy, type FaultProxy, type Moment } from '../support/fault-
 
 const SESSION = { applicationName: 'partitioner half' };
 
-async function throughProxy(database: TestDatabase): Promise<{ proxy: FaultProxy; settings: ConnectionSettings }> {
+function startProxy(database: TestDatabase): Promise<FaultProxy> {
   const { host, port } = database.settings.clientConfig as { host: string; port: number };
-  const proxy = await startFaultProxy({ host, port });
+  return startFaultProxy({ host, port });
+}
+
+function throughProxy(database: TestDatabase, proxy: FaultProxy): ConnectionSettings {
   const url = new URL(database.url);
   url.port = String(proxy.ports.daemon);
   url.searchParams.set('keepalives_idle', '1');
   url.searchParams.set('connect_timeout', '2');
-  return { proxy, settings: resolveConnection({ databaseUrl: url.href }, {}) };
+  return resolveConnection({ databaseUrl: url.href }, {});
 }
 
 function halfOpen(proxy: FaultProxy, statement: RegExp, moment: Moment): void {
@@ -49,8 +52,8 @@ test.each(['before', 'after'] as const)(
 
 test('the network is away altogether: what is under way fails, and so does a new connection', async () => {
   await using database = await createDatabase();
-  const { proxy, settings } = await throughProxy(database);
-  await using _proxy = proxy;
+  await using proxy = await startProxy(database);
+  const settings = throughProxy(database, proxy);
   const client = await connect(settings, SESSION);
   proxy.arm(
     { session: /half/, statement: /^select 'lost'/, occurrence: 1, moment: 'before' },
@@ -77,8 +80,8 @@ test('what takes its time is left alone: a long statement, one that waits for a 
   await control.query(
     `create table public.a (v text); create table public.b (v text); insert into public.a select repeat('x', 1000) from generate_series(1, 20000)`,
   );
-  const { proxy, settings } = await throughProxy(database);
-  await using _proxy = proxy;
+  await using proxy = await startProxy(database);
+  const settings = throughProxy(database, proxy);
   const [sleeper, waiter, reader, writer] = (await Promise.all([0, 1, 2, 3].map(() => connect(settings, SESSION)))) as [
     Client,
     Client,

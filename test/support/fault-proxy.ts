@@ -87,7 +87,7 @@ export async function startFaultProxy(target: { host: string; port: number }): P
     link.server.destroy();
   };
   const accept = (origin: Origin) => (client: net.Socket) => {
-    if (Date.now() < partitionedUntil) return void swallow(client);
+    if (Date.now() < partitionedUntil) return swallow(client);
     const server = net.connect(target);
     const link: Link = { origin, client, server, silent: false, hold: null };
     links.add(link);

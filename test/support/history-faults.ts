@@ -38,7 +38,9 @@ export function startDaemonProcess(database: TestDatabase, { unitKind }: History
   return {
     restart: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
-    ended: async () => void (await current.ended),
+    ended: async () => {
+      await current.ended;
+    },
     failure: () => failure,
   };
 }

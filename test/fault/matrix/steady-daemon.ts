@@ -25,7 +25,7 @@ export function keepDaemon(
   firstEnv: Readonly<Record<string, string>> = {},
 ): SteadyDaemon {
   const ends: Run[] = [];
-  let isLast = false;
+  const state = { isLast: false };
   const outputs: string[] = [];
   let current = startPartitioner(args, { ...env, ...firstEnv }, program);
   const watch = async (): Promise<Run> => {
@@ -34,9 +34,9 @@ export function keepDaemon(
       const run = await running.ended;
       ends.push(run);
       outputs.push(run.stderr.slice(-6_000), run.stdout.slice(-1_000));
-      if (isLast || ends.length > MOST_RESTARTS) return run;
+      if (state.isLast || ends.length > MOST_RESTARTS) return run;
       await sleep(50);
-      if (isLast) return run;
+      if (state.isLast) return run;
       current = startPartitioner(args, env, program);
     }
   };
@@ -52,11 +52,11 @@ export function keepDaemon(
     ends,
     signal: (name) => current.signal(name),
     last: () => {
-      isLast = true;
+      state.isLast = true;
       return watched;
     },
     kill: async () => {
-      isLast = true;
+      state.isLast = true;
       current.signal('SIGKILL');
       await watched;
     },
