@@ -7,6 +7,7 @@ import { copyThrough } from '../../src/pg/copy.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { holds, until } from '../support/daemon.ts';
 import { startFaultProxy, type FaultProxy, type Moment } from '../support/fault-proxy.ts';
+import { createSlot, currentLsn, openClient, openStream } from './open-stream.ts';
 
 /** A connection of which nobody says that it is gone: no FIN, no reset. */
 
@@ -39,8 +40,8 @@ test.each(['before', 'after'] as const)(
   async (moment) => {
     await using database = await createDatabase();
     const control = await database.client();
-    const { proxy, settings } = await throughProxy(database);
-    await using _proxy = proxy;
+    await using proxy = await startProxy(database);
+    const settings = throughProxy(database, proxy);
     const client = await connect(settings, SESSION);
     await client.query('select pg_advisory_lock(77)');
     halfOpen(proxy, /^select 'lost'/, moment);
@@ -100,6 +101,39 @@ test('what takes its time is left alone: a long statement, one that waits for a 
   const slow = `copy (select 'last' from (select pg_sleep(4)) s) to stdout`;
   expect(await copyThrough(reader, slow, writer, 'copy public.b from stdin', new AbortController().signal)).toMatchObject({ rows: 1 });
   for (const client of [sleeper, waiter, reader, writer]) await close(client);
+});
+
+test.each(['before', 'during'] as const)(
+  'a walsender of which nothing is heard any more, %s its stream: the stream fails, and the slot is free',
+  async (moment) => {
+    await using database = await createDatabase();
+    const client = await openClient(database);
+    await client.query('create table public.rows (id int primary key)');
+    const slot = await createSlot(client, 'public.rows');
+    await using proxy = await startProxy(database);
+    proxy.arm(
+      { session: /walsender/, statement: /^start_replication/i, occurrence: 1, moment },
+      () => ({ kind: 'half-open', serverNoticesMs: 600_000 }),
+      () => undefined,
+    );
+    await using stream = openStream(database, slot, { settings: throughProxy(database, proxy) });
+    await client.query('insert into public.rows select generate_series(1, 100)');
+    expect(await stream.ended).toMatchObject({ code: 'POSTGRES' });
+  },
+);
+
+test('a walsender that has nothing to send is not taken for one that is gone', async () => {
+  // It says nothing by itself when it is not to watch over us.
+  await using database = await createDatabase({ settings: { wal_sender_timeout: '0' } });
+  const client = await openClient(database);
+  await client.query('create table public.rows (id int primary key)');
+  const slot = await createSlot(client, 'public.rows');
+  await using proxy = await startProxy(database);
+  await using stream = openStream(database, slot, { settings: throughProxy(database, proxy) });
+  await stream.untilLsn(await currentLsn(client));
+  await sleep(4_000);
+  await client.query('insert into public.rows values (1)');
+  await stream.until('the row', () => stream.messages('insert').length === 1);
 });
 
 test('the server is told to notice a client that is gone', async () => {
