@@ -17,11 +17,13 @@ interface Cell {
 interface Report {
   readonly postgresql: number;
   readonly cells: readonly Cell[];
+  /** Cells that this run has not come to. */
+  readonly notRun: readonly string[];
 }
 
 /** The report of the fault matrix, from what its last whole run has written. */
 export function faultReport(json: string): string {
-  const { postgresql, cells } = JSON.parse(json) as Report;
+  const { postgresql, cells, notRun } = JSON.parse(json) as Report;
   const bad = cells.filter(({ outcome }) => outcome !== 'resumed' && outcome !== 'went on');
   const places = [...new Map(cells.map((cell) => [`${cell.phase} / ${cell.place}`, cell])).values()];
   const faults = [...new Set(cells.map(({ fault, moment }) => `${fault} ${moment}`))];
@@ -40,7 +42,7 @@ export function faultReport(json: string): string {
     '',
     `What was done to real processes on PostgreSQL ${String(postgresql)}, and what became of it: ${String(cells.length)} cells, ${String(cells.length - bad.length)} of them as they should be${bad.length > 0 ? `, ${String(bad.length)} not` : ''}.`,
     `${String(migrations.size)} migrations were struck, ${String(cells.reduce((total, { strikes }) => total + strikes, 0))} times in all, while an application committed ${String(sum(({ transactions }) => transactions))} transactions.`,
-    `${String(sum(({ chunksAgain }) => chunksAgain))} chunks were copied again, ${String(sum(({ batchesAgain }) => batchesAgain))} transactions of the applier done again: never more than one for each session that was struck.`,
+    `${String(sum(({ chunksAgain }) => chunksAgain))} chunks were copied again, ${String(sum(({ batchesAgain }) => batchesAgain))} transactions of the applier done again: for each strike at most one of these, and no more chunks than are copied at a time.`,
     '',
     'A fault strikes at a statement: *before* it reaches the server, *during* it (at the first rows of a COPY), or *after* it was done and before the answer is known. After it the',
     'migration goes on to its cutover, with the way back followed, and `finish`; then source and target are equal by `EXCEPT ALL` both ways, every row is what the',
@@ -63,6 +65,7 @@ export function faultReport(json: string): string {
     `| --- | --- | ${faults.map(() => '---').join(' | ')} |`,
     ...places.map((place) => `| ${place.phase} | ${escape(place.place)} | ${faults.map((fault) => found(place, fault)).join(' | ')} |`),
     '',
+    ...(notRun.length === 0 ? [] : ['## Not run', '', ...notRun.map((name) => `- ${escape(name)}`), '']),
     ...(bad.length === 0
       ? []
       : ['## Not as it should be', '', ...bad.map(({ cell, outcome }) => `- ${escape(cell)}: ${escape(outcome)}`), '']),

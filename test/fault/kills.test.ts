@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDatabase } from '../support/database.ts';
 import { holds, readMigration, until } from '../support/daemon.ts';
 import { createEvents, EVENTS, endProcess, startLoad, switchAndCompare } from '../support/events-table.ts';
 import { startPartitioner, type Running } from '../support/partitioner.ts';
-import { startEmbeddedServer } from '../../src/demo/embedded-server.ts';
+import { startEmbeddedServer, type EmbeddedServer } from '../../src/demo/embedded-server.ts';
 import { DEFAULT_MAJOR, TEST_SETTINGS } from '../support/server.ts';
 import { planRound, survive } from './random/rounds.ts';
 
@@ -15,17 +15,20 @@ const ROWS = 60_000;
 const [KILLS, STOPS] = [Number(process.env['TEST_KILLS'] ?? 16), Number(process.env['TEST_STOPS'] ?? 4)];
 const SEED = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
 
+let server: EmbeddedServer;
+beforeAll(async () => {
+  server = await startEmbeddedServer({ major: DEFAULT_MAJOR, settings: TEST_SETTINGS });
+});
+afterAll(async () => {
+  await server.stop('immediate');
+});
+
 test(`${String(KILLS)} kills of the daemon and ${String(STOPS)} of PostgreSQL at random moments under load: nothing is lost (seed ${String(SEED)})`, async () => {
-  const server = await startEmbeddedServer({ major: DEFAULT_MAJOR, settings: TEST_SETTINGS });
-  try {
-    const rounds = [0, 1].map((index) => planRound(SEED + index, { kills: Math.ceil(KILLS / 2), stops: Math.ceil(STOPS / 2) }));
-    for (const round of rounds) {
-      const { wrong, log, kills, stops } = await survive(server, round);
-      expect(wrong, `seed ${String(round.seed)}\n${log}`).toEqual([]);
-      expect([kills, stops]).toEqual([Math.ceil(KILLS / 2), Math.ceil(STOPS / 2)]);
-    }
-  } finally {
-    await server.stop('immediate');
+  const rounds = [0, 1].map((index) => planRound(SEED + index, { kills: Math.ceil(KILLS / 2), stops: Math.ceil(STOPS / 2) }));
+  for (const round of rounds) {
+    const { wrong, log, kills, stops } = await survive(server, round);
+    expect(wrong, `seed ${String(round.seed)}\n${log}`).toEqual([]);
+    expect([kills, stops]).toEqual([Math.ceil(KILLS / 2), Math.ceil(STOPS / 2)]);
   }
 });
 

@@ -29,7 +29,8 @@ const { values } = parseArgs({
 });
 const wanted = values.only === undefined ? CELLS : CELLS.filter(({ name }) => new RegExp(values.only!).test(name));
 const cells = values.sample === undefined ? wanted : sample(wanted, Number(values.sample), Number(values.seed));
-const program = process.env['FAULTS_PROGRAM'] ? [process.env['FAULTS_PROGRAM']] : await buildPackage();
+// A package that is built already: what is changed meanwhile is not to be struck.
+const program = process.env['FAULTS_PROGRAM'] === undefined ? await buildPackage() : [process.env['FAULTS_PROGRAM']];
 const outcomes = new Map<string, Outcome>();
 let migrations = 0;
 if (values.keep && existsSync(values.out)) {
@@ -40,7 +41,8 @@ if (values.keep && existsSync(values.out)) {
 
 function save(): void {
   const found = cells.map(({ name }) => outcomes.get(name)).filter((outcome) => outcome !== undefined);
-  writeFileSync(values.out, `${JSON.stringify({ postgresql: DEFAULT_MAJOR, cells: found }, null, 1)}\n`);
+  const notRun = cells.map(({ name }) => name).filter((name) => !outcomes.has(name));
+  writeFileSync(values.out, `${JSON.stringify({ postgresql: DEFAULT_MAJOR, cells: found, notRun }, null, 1)}\n`);
 }
 
 async function work(server: EmbeddedServer, queue: Cell[][], isLast: boolean): Promise<void> {

@@ -25,7 +25,8 @@ export function keepDaemon(
   firstEnv: Readonly<Record<string, string>> = {},
 ): SteadyDaemon {
   const ends: Run[] = [];
-  const state = { isLast: false };
+  let last = false;
+  const isLast = (): boolean => last;
   const outputs: string[] = [];
   let current = startPartitioner(args, { ...env, ...firstEnv }, program);
   const watch = async (): Promise<Run> => {
@@ -34,9 +35,9 @@ export function keepDaemon(
       const run = await running.ended;
       ends.push(run);
       outputs.push(run.stderr.slice(-6_000), run.stdout.slice(-1_000));
-      if (state.isLast || ends.length > MOST_RESTARTS) return run;
+      if (isLast() || ends.length > MOST_RESTARTS) return run;
       await sleep(50);
-      if (state.isLast) return run;
+      if (isLast()) return run;
       current = startPartitioner(args, env, program);
     }
   };
@@ -52,11 +53,11 @@ export function keepDaemon(
     ends,
     signal: (name) => current.signal(name),
     last: () => {
-      state.isLast = true;
+      last = true;
       return watched;
     },
     kill: async () => {
-      state.isLast = true;
+      last = true;
       current.signal('SIGKILL');
       await watched;
     },
