@@ -46,7 +46,7 @@ const TICK_MS = 200;
 /** What is behind delays a cutover; while units load there is none, and the comparison keeps out of the copy's way. */
 const MOST_PAUSE_MS = { live: 5_000, loading: 15_000 };
 const RETRY_MS = 50;
-/** When a comparison took no more than this, in keys times leaves, what comes meanwhile is left to the proof under the lock. */
+/** When a comparison has looked for no more rows than this, what comes meanwhile is left to the proof under the lock. */
 const PROVABLE = 20_000;
 /** With more logged keys than this, the comparison has been outrun: everything is compared anew. */
 const MOST_BEHIND = 5_000_000;
@@ -118,9 +118,9 @@ export class Verifier {
     const { signal } = this.#options;
     for (let round = 0; round < 100; round++) {
       signal.throwIfAborted();
-      const { keys, behind, isUnsettled } = await this.#recheckOnce(this.#session!);
+      const { probes, behind, isUnsettled } = await this.#recheckOnce(this.#session!);
       if (isUnsettled) await sleep(RETRY_MS, undefined, { signal });
-      else if (behind === 0 && keys * this.#options.applier.session.leaves.leaves.length <= PROVABLE) return;
+      else if (behind === 0 && probes <= PROVABLE) return;
     }
   }
 
@@ -165,7 +165,7 @@ export class Verifier {
       return await this.#compareLogged(client);
     } catch (error) {
       // A range has seen the same key differ meanwhile.
-      if (TRANSIENT.has(sqlState(error) ?? '')) return { keys: 0, behind: this.#state.behind, isUnsettled: true };
+      if (TRANSIENT.has(sqlState(error) ?? '')) return { probes: 0, behind: this.#state.behind, isUnsettled: true };
       throw error;
     }
   }

@@ -97,12 +97,15 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
   const within = (alias: string, intervals: readonly KeyInterval[]): string => intervalPredicate(`${alias}.${at}`, plan, intervals);
   // A partition that was attached after the snapshot is there all the same, with what was copied into it before: both sides are cut.
   const cut = (alias: string, live: readonly KeyInterval[] | null): string => (live === null ? '' : ` and (${within(alias, live)})`);
+  // By itself, behind OFFSET 0, so that the leaf is found by its bound: joined as it is, the planner would rather look into each of them.
+  const lookup = (alias: string, keys: string, value: string): string =>
+    `(select ${alias}.* from ${target} ${alias} where ${on(alias, keys)} and ${alias}.${at} = ${value} offset 0) ${alias}`;
   const sides = (live: readonly KeyInterval[] | null): string =>
-    `${CHECK} c left join ${source} s on ${on('s', 'c')}${cut('s', live)} left join ${target} t on ${on('t', 'c')} and t.${at} = s.${at}`;
+    `${CHECK} c left join ${source} s on ${on('s', 'c')}${cut('s', live)} left join lateral ${lookup('t', 'c', `s.${at}`)} on true`;
   const differs = (live: readonly KeyInterval[] | null): string =>
     `(s.${at} is not null and (t.${at} is null or ${row('s')} is distinct from ${row('t')})) or ` +
     // Where the stream has written the key, or taken its row from, and the source does not have it.
-    `exists (select from unnest(c.ats) a (at) join ${target} x on ${on('x', 'c')} and x.${at} = a.at where a.at is distinct from s.${at}${cut('x', live)}) or ` +
+    `exists (select from unnest(c.ats) a (at) cross join lateral ${lookup('x', 'c', 'a.at')} where a.at is distinct from s.${at}${cut('x', live)}) or ` +
     // Where nobody knows which leaf the row has left, every leaf is asked.
     `(c.anywhere and exists (select from ${target} x where ${on('x', 'c')} and (s.${at} is null or x.${at} <> s.${at})${cut('x', live)}))`;
   const take = (logged: string, suspects: string): string =>
@@ -156,7 +159,7 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
       `(select coalesce(max(n), 0) - coalesce(min(n), 0) from ${changed} where n > $1::bigint)::float8 as behind`,
     takeLogged: take(`l.n > $1::bigint and l.n <= $2::bigint`, `state = 'seen'`),
     takeAll: take('l.n > $1::bigint', 'true'),
-    countTaken: `select count(*)::int as keys from ${CHECK}`,
+    countTaken: `select count(*)::int as keys, count(*) filter (where anywhere)::int as anywhere from ${CHECK}`,
     suspectTaken: (live) =>
       `insert into ${suspect} (${list}, n, lsn, truncated, part, state) select distinct ${ks.map((k) => `c.${k}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, -1, 'suspected' ` +
       `from ${sides(live)} where ${differs(live)} ` +
