@@ -23,7 +23,10 @@ export async function openCopier(settings: ConnectionSettings, clientEncoding: s
       const client = await connect(settings, { applicationName });
       sessions.push(client);
       // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
-      await client.query(`set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0`);
+      // While the writer waits for a lock nothing is read, which the server's kernel would take for a client that is gone.
+      await client.query(
+        `set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0; set tcp_user_timeout = 0`,
+      );
       return client;
     };
     return { reader: await open('partitioner reader'), writer: await open('partitioner writer') };

@@ -250,8 +250,9 @@ async function serveHttp(
 
 function observe({ log, onCommitted }: RunOptions, metrics: Metrics, applier: Applier, event: AppliedEvent): void {
   if (event.type !== 'batch') return;
-  onCommitted();
   const { applied, seconds } = event;
+  // Of an idle stream the position alone is written down, also right before it fails once more.
+  if (applied.inserted + applied.updated + applied.deleted + applied.truncated > 0) onCommitted();
   metrics.observeBatch(seconds);
   metrics.changesApplied('insert', applied.inserted);
   metrics.changesApplied('update', applied.updated);

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { MigratorError } from '../errors.ts';
 import { loadSql } from '../sql/load.ts';
 import { describeConnection, type ConnectionSettings } from './connection.ts';
+import { watchSession } from './session-watch.ts';
 
 /** A session of the driver. Its int8, numeric and xid8 values are strings. */
 export type Client = pg.Client;
@@ -23,6 +24,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
   const client = await open(settings, options.applicationName);
   try {
     const { lockTimeoutMs = 0, statementTimeoutMs = 0 } = options;
+    watchSession(settings, client, options.applicationName);
     await client.query({ text: loadSql('session/pin'), values: [String(lockTimeoutMs), String(statementTimeoutMs)] });
     return client;
   } catch (error) {

@@ -12,7 +12,12 @@ export interface ConnectionSettings {
   readonly clientConfig: ClientConfig;
   /** sslmode=prefer: a server without TLS is taken too. */
   readonly tlsOptional?: boolean;
+  /** A session that has been silent for so long in the middle of a statement is asked after; libpq's keepalives_idle. */
+  readonly silenceMs?: number;
 }
+
+/** A server that answers at all answers sooner; without a limit a connection into a black hole would be waited for for ever. */
+const CONNECT_SECONDS = 15;
 
 /** libpq's variables. https://www.postgresql.org/docs/current/libpq-envars.html */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -82,7 +87,8 @@ function complete(parameters: ConnectionParameters, home: string): ConnectionSet
   const user = nonEmpty(parameters['user']) ?? userInfo().username;
   const database = nonEmpty(parameters['dbname']) ?? user;
   const password = parameters['password'] ?? findPassword(parameters['passfile'] ?? join(home, '.pgpass'), { host, port, database, user });
-  const seconds = Number(parameters['connect_timeout'] ?? '0');
+  const seconds = Number(nonEmpty(parameters['connect_timeout']) ?? CONNECT_SECONDS);
+  const silence = Number(nonEmpty(parameters['keepalives_idle']) ?? 0);
   const tls = resolveTls(parameters, host, home);
   const clientConfig: ClientConfig = {
     host,
@@ -94,7 +100,7 @@ function complete(parameters: ConnectionParameters, home: string): ConnectionSet
     ...(nonEmpty(parameters['options']) === undefined ? {} : { options: parameters['options'] }),
     ...(Number.isFinite(seconds) && seconds > 0 ? { connectionTimeoutMillis: seconds * 1000 } : {}),
   };
-  return { clientConfig, tlsOptional: tls.optional };
+  return { clientConfig, tlsOptional: tls.optional, ...(silence > 0 ? { silenceMs: silence * 1000 } : {}) };
 }
 
 /** libpq's: the Unix socket where one is, else the loopback. */
