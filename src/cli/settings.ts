@@ -108,6 +108,11 @@ export const START_SETTINGS = {
     help: 'address of the dashboard and the metrics (default: 127.0.0.1:9187)',
     parse: parseHttpAddress,
   },
+  'http-token-file': {
+    placeholder: 'FILE',
+    help: 'its first line is the bearer token that pause and resume over HTTP need; or PARTITIONER_HTTP_TOKEN (default: neither is taken)',
+    parse: text,
+  },
   'way-back-wal': {
     placeholder: 'SIZE',
     help: 'after the cutover: close the way back when its slot retains more WAL than this (default: 64GB)',

@@ -29,7 +29,7 @@ export function connectionHint(error: unknown, settings: ConnectionSettings): st
   }
   if (code in TLS) return TLS[code]!;
   if (code === '28000' && /certificate/.test(error.message)) return 'give the certificate of the client with sslcert and sslkey';
-  if (/^ERR_SSL_|^EPROTO$/.test(code))
+  if (/^ERR_(SSL|OSSL)_|^EPROTO$/.test(code))
     return 'the server and this host could not agree on TLS: look at sslmode, sslcert, sslkey and the TLS versions';
   if (error.message.startsWith('The server does not support SSL'))
     return 'the server has no TLS (ssl = off): turn it on there, or use sslmode=prefer or disable';
