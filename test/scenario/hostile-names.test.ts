@@ -42,6 +42,7 @@ interface Hostile {
   readonly at: string;
   readonly value: string;
   readonly view: string;
+  readonly publication: string;
 }
 
 /** A table of which everything has a hostile name, and what hangs on it. */
@@ -76,7 +77,7 @@ async function createHostile(client: Client, owner: string, first: number): Prom
     [name(4)],
   );
   await client.query('reset role; reset search_path');
-  return { schema: schema!, table: table!, id: id!, at: at!, value: value!, view: view! };
+  return { schema: schema!, table: table!, id: id!, at: at!, value: value!, view: view!, publication: publication! };
 }
 
 /** Writes until it is stopped; knows what each row of its own must hold. */
@@ -121,7 +122,12 @@ async function travel(database: TestDatabase, settings: TestDatabase['settings']
   const source = { schema: hostile.schema, name: hostile.table };
   const written = quoteName(source);
   const writer = startHostileWriter(await database.client('application'), hostile);
-  await using daemon = startDaemon(settings, written, { range: hostile.at, every: 'month', chunkBytes: 64 * 1024 });
+  await using daemon = startDaemon(settings, written, {
+    range: hostile.at,
+    every: 'month',
+    chunkBytes: 64 * 1024,
+    decisions: { [`publication:${hostile.publication}`]: 'root' },
+  });
   const phase = (wanted: string): Promise<{ id: number; retired_name: string }> =>
     until(
       control,
@@ -181,11 +187,14 @@ test('names that would end a string, a statement or a line go there, back and th
   });
   const tables: Hostile[] = [];
   for (const first of [0, 5, 10]) tables.push(await createHostile(control, role, first));
-  for (const { schema, table, at } of tables) {
+  for (const { schema, table, at, publication } of tables) {
     const name = quoteName({ schema, name: table });
-    const checked = await cli.run(['check', name, '--range', at, '--json'], { DATABASE_URL: url.href });
-    expect(checked.code, checked.stdout).toBe(0);
-    expect(await cli.run(['plan', name, '--range', at], { DATABASE_URL: url.href })).toMatchObject({ code: 0, stderr: '' });
+    const flags = ['--range', at, '--decide', `publication:${publication}=root`];
+    const checked = await cli.run(['check', name, ...flags, '--json'], { DATABASE_URL: url.href });
+    const { findings } = JSON.parse(checked.stdout) as { findings: { severity: string }[] };
+    expect(findings.filter(({ severity }) => severity === 'blocker')).toEqual([]);
+    expect(checked.code).toBe(0);
+    expect(await cli.run(['plan', name, ...flags], { DATABASE_URL: url.href })).toMatchObject({ code: 0, stderr: '' });
   }
   await Promise.all(tables.map((hostile) => travel(database, settings, hostile)));
   expect((await control.query(`select to_regclass('public.victim') is not null as there`)).rows).toEqual([{ there: true }]);
