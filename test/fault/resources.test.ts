@@ -86,7 +86,8 @@ async function setStage(): Promise<Stage> {
         async () => {
           const migration = await untilPhase(control, 'ready', 180_000);
           const limits = { lockTimeoutMs: 1_000, maxLockHoldMs: 20_000, attempts: 60 };
-          return (await sendCommand(control, migration.id, 'cutover', limits, { waitMs: 60_000 }))?.ok === true && migration;
+          const outcome = await sendCommand(control, migration.id, 'cutover', limits, { waitMs: 60_000 });
+          return outcome?.ok === true && migration;
         },
         180_000,
       );
@@ -132,6 +133,8 @@ describe('what the DBA has set on our role', { timeout: 400_000 }, () => {
       extra_float_digits: '-5',
       standard_conforming_strings: 'off',
       quote_all_identifiers: 'on',
+      array_nulls: 'off',
+      transform_null_equals: 'on',
       synchronous_commit: 'off',
       enable_indexscan: 'off',
       max_parallel_workers_per_gather: '0',
