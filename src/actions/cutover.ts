@@ -47,7 +47,7 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
   let blockers: readonly Blocker[] = [];
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
-    context.assertProven();
+    await context.untilProven();
     const outcome = await context.quietly(() =>
       withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
         withClient(context.settings, { applicationName: 'partitioner fence' }, async (fencer) => {

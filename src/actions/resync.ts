@@ -45,7 +45,7 @@ async function inSettledSnapshot<T>(session: ApplierSession, use: (at: SettledPo
 export async function resyncUnit(session: ApplierSession, unit: PlannedUnit, into: QualifiedName): Promise<SnapshotOutcome<number>> {
   const { client, resync, migrationId } = session;
   return inSettledSnapshot(session, async ({ walLsn }) => {
-    const taken = await client.query(resync.takeTouched, [unit.unit, RESYNC_KEYS]);
+    const taken = await client.query(resync.takeTouched, [[unit.unit], RESYNC_KEYS]);
     const keys = taken.rowCount ?? 0;
     if (keys === 0) return 0;
     const own = session.leaves.leaves.filter((leaf) => leaf.unit === unit.unit);
@@ -57,30 +57,36 @@ export async function resyncUnit(session: ApplierSession, unit: PlannedUnit, int
 }
 
 /**
- * Rule 5: the unit's leaves are attached and live; its last touched keys stand in all live leaves as one settled
+ * Rule 5, for one unit or several at once: the leaves are attached and live; the last touched keys stand in all live leaves as one settled
  * snapshot has them, and are fenced. Called between two transactions of the stream, when the applied position has
- * passed the unit's last snapshot.
+ * passed the last snapshot of each of the units.
  *
- * @param attach the statements that make the unit's leaves partitions of the target.
+ * @param attach the statements that make the units' leaves partitions of the target.
  */
-export async function goLive(session: ApplierSession, unit: PlannedUnit, attach: readonly string[]): Promise<SnapshotOutcome<number>> {
+export async function goLive(
+  session: ApplierSession,
+  units: readonly number[],
+  attach: readonly string[],
+): Promise<SnapshotOutcome<number>> {
   const { client, resync, migrationId } = session;
-  invariant(session.units.get(unit.unit) === 'loading', `unit ${unit.unit} goes live without having been loaded`);
+  for (const unit of units) invariant(session.units.get(unit) === 'loading', `unit ${unit} goes live without having been loaded`);
   const outcome = await inSettledSnapshot(session, async (at) => {
     for (const statement of attach) await client.query(statement);
-    const taken = await client.query(resync.takeTouched, [unit.unit, 2 * GO_LIVE_KEYS]);
-    await store(client, 'store/set-unit-state', [migrationId, unit.unit, 'live', 'live']);
-    await addHistory(client, migrationId, 'unit live', { unit: unit.unit });
-    const live = new Set([...liveUnits(session), unit.unit]);
-    const others = loadingUnits(session).filter((other) => other !== unit.unit);
+    const taken = await client.query(resync.takeTouched, [units, 2 * GO_LIVE_KEYS * units.length]);
+    for (const unit of units) {
+      await store(client, 'store/set-unit-state', [migrationId, unit, 'live', 'live']);
+      await addHistory(client, migrationId, 'unit live', { unit });
+    }
+    const live = new Set([...liveUnits(session), ...units]);
+    const others = loadingUnits(session).filter((other) => !units.includes(other));
     const keys = taken.rowCount ?? 0;
     const resynced = keys === 0 ? nothingResynced(session, at) : await resyncLive(session, at, live, others);
-    const { rows } = await client.query<{ keys: number }>(resync.countTouched, [unit.unit, 1]);
-    invariant(rows[0]!.keys === 0, `unit ${unit.unit} goes live while keys are touched`);
+    const { rows } = await client.query<{ keys: number }>(resync.countTouched, [units, 1]);
+    for (const left of rows) invariant(left.keys === 0, `units ${units.join(', ')} go live while keys are touched`);
     return { ...resynced, keys };
   });
   if (outcome.type !== 'done') return outcome;
-  session.units.set(unit.unit, 'live');
+  for (const unit of units) session.units.set(unit, 'live');
   adopt(session, outcome.value);
   return { type: 'done', value: outcome.value.keys };
 }

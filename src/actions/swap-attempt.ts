@@ -65,6 +65,8 @@ export interface CutoverContext {
   readonly catchUp: () => Promise<void>;
   /** Throws when the applier's state forbids the switch: units not live, repair keys, anomalies. */
   readonly assertProven: () => void;
+  /** The same before the lock, when what is missing is a matter of moments it is waited for. */
+  readonly untilProven: () => Promise<void>;
   readonly onAttempt: (outcome: LockOutcome) => void;
   readonly onWaiting: (what: string | null) => void;
   readonly signal: AbortSignal;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MigratorError } from '../errors.ts';
 import type { Migration } from '../pg/control-store.ts';
 import type { Applier } from './applier.ts';
@@ -8,6 +9,21 @@ export interface Switching {
   readonly migration: Migration;
   readonly wayBack: object | null;
   readonly verifier: Pick<Verifier, 'state'>;
+}
+
+const SOON_MS = { most: 10_000, look: 50 };
+
+/** Waits for a comparison that is a matter of moments (of a leaf that the stream has just made), and asserts what must hold for the switch. */
+export async function untilReady(switching: Switching, signal: AbortSignal): Promise<void> {
+  const isMissing = (): boolean => {
+    const { checked, total, isSoon } = switching.verifier.state;
+    return isSoon && checked < total;
+  };
+  for (let waited = 0; waited < SOON_MS.most && isMissing(); waited += SOON_MS.look) {
+    await sleep(SOON_MS.look, undefined, { signal }).catch(() => undefined);
+    signal.throwIfAborted();
+  }
+  assertReady(switching);
 }
 
 /** What must hold for the switch, apart from the lag: the fence proves that. */

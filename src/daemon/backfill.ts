@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
 import { abandonCopier, closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
-import { GO_LIVE_KEYS, goLive, resyncUnit } from '../actions/resync.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
 import type { Lsn } from '../domain/lsn.ts';
@@ -14,6 +13,7 @@ import { joinIntervals } from '../plan/resync-sql.ts';
 import { planUnstage, stagingName } from '../plan/staging.ts';
 import { loadSql } from '../sql/load.ts';
 import type { Applier } from './applier.ts';
+import { GoLives } from './go-live.ts';
 import { Pool } from './pool.ts';
 
 export interface BackfillOptions {
@@ -36,6 +36,8 @@ export interface BackfillOptions {
 }
 
 const UNSETTLED_RETRY_MS = 50;
+/** Loaded units that wait for others to have gone live. */
+const MOST_WAITING = 8;
 
 /**
  * Takes every unit that is not live through chunks, purge, indexes and resync to live, in load order. Copying and
@@ -52,17 +54,20 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
   const finishers = new Pool<Client>({ size: jobs, make: () => openFinisher(settings), dispose: close, abandon });
   // One unit more than there are copiers is loading, so that none of them waits for a unit to begin.
   const copying = new Pool<null>({ size: jobs + 1, make: () => Promise.resolve(null), dispose: () => Promise.resolve() });
+  // Each change of the stream touches its keys in all that load. Enough for the copiers and builders to be busy while others wait to go live, which they do together.
+  const loading = new Pool<null>({ size: 2 * jobs + MOST_WAITING, make: () => Promise.resolve(null), dispose: () => Promise.resolve() });
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   signal.addEventListener('abort', () => {
     copiers.abandon(signal.reason);
     finishers.abandon(signal.reason); // an index build of an hour must not hold up a stop: what it made is found or made again
   });
+  const goLives = new GoLives({ ...options, signal });
   try {
     const units = (await desk.use((client) => listUnits(client, migration.id))).filter(({ state }) => state !== 'live');
     const work = units.map(async (unit) => {
       try {
-        await runUnit({ ...options, signal }, unit, { copiers, finishers, copying });
+        await loading.use(() => runUnit({ ...options, signal }, unit, { copiers, finishers, copying, goLives }));
       } catch (error) {
         failed.abort(error); // the others stop at their next step
         throw error;
@@ -83,6 +88,7 @@ interface Pools {
   readonly finishers: Pool<Client>;
   /** Units whose chunks are copied at a time. */
   readonly copying: Pool<null>;
+  readonly goLives: GoLives;
 }
 
 async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pools): Promise<void> {
@@ -111,7 +117,9 @@ async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pool
     ),
   );
   options.onUnit(stored.unit, 'indexed');
-  await resyncUntilLive(options, planned, leaves, into);
+  const attach = (leaf: LeafRange): PlannedLeaf['attach'] => plannedLeaf(migration.plan, leaf).attach;
+  const steps = planned.kind === 'table' ? planUnstage(migration.plan, migration.id, leaves, attach) : leaves.flatMap(attach);
+  await pools.goLives.take({ unit: planned, into, attach: steps.map(({ sql }) => sql) });
   options.onUnit(stored.unit, 'live');
 }
 
@@ -168,44 +176,6 @@ async function purge(options: BackfillOptions, unit: number, into: QualifiedName
   const { applier, migration } = options;
   await options.passed(await lastSnapshotLsn(options, unit));
   await finishers.use((client) => purgeUnit(client, migration.id, unit, into, applier.session.resync));
-}
-
-async function resyncUntilLive(
-  options: BackfillOptions,
-  unit: PlannedUnit,
-  leaves: readonly LeafRange[],
-  into: QualifiedName,
-): Promise<void> {
-  const { applier, migration, signal, onWaiting } = options;
-  const { session } = applier;
-  const { client, resync } = session;
-  const attach = (leaf: LeafRange): PlannedLeaf['attach'] => plannedLeaf(migration.plan, leaf).attach;
-  const steps = unit.kind === 'table' ? planUnstage(migration.plan, migration.id, leaves, attach) : leaves.flatMap(attach);
-  const onUnsettled = (xids: readonly string[]): void => {
-    onWaiting(`transactions that are committed and not yet visible before unit ${unit.unit} can go live: ${xids.slice(0, 5).join(', ')}`);
-  };
-  const few = async (): Promise<boolean> => {
-    const { rows } = await client.query<{ keys: number }>(resync.countTouched, [unit.unit, GO_LIVE_KEYS + 1]);
-    return rows[0]!.keys <= GO_LIVE_KEYS;
-  };
-  for (;;) {
-    signal.throwIfAborted();
-    const wanted = await lastSnapshotLsn(options, unit.unit);
-    await options.passed(wanted);
-    const live = await applier.betweenSettled(async () => {
-      // Only the applier adds touched keys, so what is counted here holds until the job ends.
-      if (!(await few())) return { type: 'done', value: false } as const;
-      const outcome = await goLive(
-        session,
-        unit,
-        steps.map(({ sql }) => sql),
-      );
-      return outcome.type === 'done' ? ({ type: 'done', value: true } as const) : outcome;
-    }, onUnsettled);
-    onWaiting(null);
-    if (live) return;
-    while ((await applier.betweenSettled(() => resyncUnit(session, unit, into), onUnsettled)) > GO_LIVE_KEYS) signal.throwIfAborted();
-  }
 }
 
 async function lastSnapshotLsn({ applier, migration }: BackfillOptions, unit: number): Promise<Lsn> {

@@ -8,7 +8,7 @@ import { toMigratorError, withClient } from '../pg/client.ts';
 import { addHistory, store } from '../pg/control-store.ts';
 import type { Decisions } from '../plan/decisions.ts';
 import type { PlanOptions } from '../plan/options.ts';
-import { assertReady } from './assert-ready.ts';
+import { untilReady } from './assert-ready.ts';
 import { switchContext, type CommandEnd, type CommandOptions } from './command-context.ts';
 import { runWayBackCommand } from './way-back-commands.ts';
 import { ExclusiveCommand, isExclusive, type Command } from './exclusive-command.ts';
@@ -137,7 +137,7 @@ async function run(options: CommandOptions, command: Command): Promise<Performed
 async function runCutover(options: CommandOptions, limits: Record<string, unknown>): Promise<CutoverReceipt> {
   const { settings, table, applier, state } = options;
   const dryRun = limits.dryRun === true;
-  assertReady(options);
+  await untilReady(options, options.signal);
   // At once, not with the monitor's next look: whoever asks for something else now is to see it. A rehearsal leaves the phase alone.
   state.cutting$.next(!dryRun);
   if (!dryRun) await store(options.listener, 'store/set-phase', [options.migration.id, 'cutover', null]);

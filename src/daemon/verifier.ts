@@ -39,10 +39,13 @@ export interface VerifierState {
   readonly suspected: number;
   /** Logged keys that are still to be compared again, about. */
   readonly behind: number;
+  /** Whether what is missing is not worth a refusal: it was not looked at yet, or everything was compared before the stream made another leaf. */
+  readonly isSoon: boolean;
 }
 
 const TICK_MS = 200;
-const MOST_PAUSE_MS = 5_000;
+/** What is behind delays a cutover; while units load there is none, and the comparison keeps out of the copy's way. */
+const MOST_PAUSE_MS = { live: 5_000, loading: 60_000 };
 const RETRY_MS = 50;
 /** A range is read in one short transaction: some seconds on the slowest disk. */
 const RANGE_BYTES = 64 << 20;
@@ -63,8 +66,10 @@ export class Verifier {
   readonly #ranges: Pool<Client>;
   readonly #running = new Map<number, Promise<void>>();
   #session: Client | null = null;
-  #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0 };
+  #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0, isSoon: true };
   #byKey = false;
+  /** The last pass in which everything that was there was compared. */
+  #completed: number | null = null;
   /** Of this pass. */
   readonly #checked = new Set<number>();
   /** Of parts that an earlier daemon has begun. */
@@ -97,7 +102,8 @@ export class Verifier {
         const begun = performance.now();
         const isBusy = await this.#gate.pass(async () => this.#recheck(this.#session!));
         // With many leaves one comparison costs as much for a key as for a thousand: they are gathered.
-        const pause = Math.max(TICK_MS, Math.min(MOST_PAUSE_MS, 4 * (performance.now() - begun)));
+        const most = this.#isEveryLive ? MOST_PAUSE_MS.live : MOST_PAUSE_MS.loading;
+        const pause = Math.max(TICK_MS, Math.min(most, 4 * (performance.now() - begun)));
         this.#begin(stop, (error) => {
           failed.abort(error);
         });
@@ -204,8 +210,10 @@ export class Verifier {
     const { pass, tainted } = await readVerification(client, migrationId);
     const total = this.#byKey ? 1 : this.#options.applier.session.leaves.leaves.length;
     const checked = this.#checked.size;
-    const isDone = checked >= total && this.#state.checked < this.#state.total;
-    this.#state = { ...this.#state, pass, tainted, checked, total };
+    const isAll = checked >= total;
+    const isDone = isAll && this.#state.checked < this.#state.total;
+    if (isAll) this.#completed = pass;
+    this.#state = { ...this.#state, pass, tainted, checked, total, isSoon: this.#completed === pass };
     if (isDone) await addHistory(client, migrationId, 'verified', { pass, parts: total });
   }
 
@@ -221,11 +229,15 @@ export class Verifier {
     }
   }
 
+  get #isEveryLive(): boolean {
+    return [...this.#options.applier.session.units.values()].every((state) => state === 'live');
+  }
+
   /** Begins what is live and not compared yet. */
   #begin(signal: AbortSignal, onError: (error: unknown) => void): void {
     const { jobs, applier } = this.#options;
     const { leaves, units } = applier.session;
-    const isEveryLive = [...units.values()].every((state) => state === 'live');
+    const isEveryLive = this.#isEveryLive;
     // While rows are copied, the comparison keeps out of the copy's way.
     const most = isEveryLive ? jobs : 1;
     const parts = this.#byKey ? [{ part: WHOLE_TABLE, leaf: null }] : leaves.leaves.map((leaf) => ({ part: leaf.leaf, leaf }));

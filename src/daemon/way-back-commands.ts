@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cutover } from '../actions/cutover.ts';
 import { rollbackDirection } from '../actions/rollback-direction.ts';
 import { dropForward, prepareForward } from '../actions/rollback.ts';
@@ -6,11 +5,8 @@ import type { CutoverReceipt } from '../actions/swap-attempt.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import { emitMessage, fetchMigrationById, store } from '../pg/control-store.ts';
-import { assertReady } from './assert-ready.ts';
+import { untilReady } from './assert-ready.ts';
 import { switchContext, type CommandEnd, type CommandOptions, type RunningWayBack } from './command-context.ts';
-
-const FIRST_READ_MS = 5_000;
-const POLL_MS = 50;
 
 interface Command {
   readonly verb: string;
@@ -41,11 +37,8 @@ async function runRollback(
   { parent, row, afterSteps }: RunningWayBack,
   limits: Record<string, unknown>,
 ): Promise<CutoverReceipt> {
-  const { settings, state, verifier, signal } = options;
-  // The verification reads where it stands when the daemon begins.
-  for (let waited = 0; waited < FIRST_READ_MS && verifier.state.checked < verifier.state.total; waited += POLL_MS)
-    await sleep(POLL_MS, undefined, { signal });
-  assertReady(options);
+  const { settings, state, signal } = options;
+  await untilReady(options, signal);
   state.cutting$.next(true);
   await afterSteps.stop();
   try {

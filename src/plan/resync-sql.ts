@@ -25,7 +25,7 @@ export interface ResyncSql {
   readonly touchKeys: string;
   /** Params: unit numbers. The same for the job's keys. */
   readonly touchJob: string;
-  /** Params: unit, at most. Moves touched keys into the job. */
+  /** Params: unit numbers, at most. Moves touched keys into the job. */
   readonly takeTouched: string;
   readonly takeRepair: string;
   readonly addRepair: string;
@@ -43,7 +43,7 @@ export interface ResyncSql {
   readonly dissolveFences: string;
   /** Params: unit. Deletes every touched key from a table that has no index yet. */
   readonly purge: (from: QualifiedName) => string;
-  /** Params: unit. */
+  /** Params: unit numbers, at most. How many keys of each are touched, up to that. */
   readonly countTouched: string;
 }
 
@@ -79,8 +79,8 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
     touchKeys: `insert into ${touched} (unit, ${list}) select u, ${staged} from ${KEYS} cross join unnest($1::int[]) u on conflict do nothing`,
     touchJob: `insert into ${touched} (unit, ${list}) select u, ${list} from ${JOB} cross join unnest($1::int[]) u on conflict do nothing`,
     takeTouched:
-      `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit = $1 limit $2)) returning ${list}) ` +
-      `insert into ${JOB} select ${list} from taken`,
+      `with taken as (delete from ${touched} where ctid = any(array(select ctid from ${touched} where unit = any($1::int[]) limit $2)) returning ${list}) ` +
+      `insert into ${JOB} select distinct ${list} from taken`,
     takeRepair: `with taken as (delete from ${repair} returning ${list}) insert into ${JOB} select ${list} from taken on conflict do nothing`,
     addRepair: `insert into ${repair} (${list}) select ${staged} from ${KEYS} on conflict do nothing`,
     copyJobKeys: `copy (select ${wire('j')} from ${JOB} j) to stdout (format binary)`,
@@ -97,7 +97,7 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
       `on conflict (${list}) do update set snapshot = excluded.snapshot, lsn = excluded.lsn`,
     dissolveFences: `delete from ${fence} where lsn <= $1::pg_lsn`,
     purge: (from) => `delete from ${quoteName(from)} t using ${touched} k where k.unit = $1 and ${on('t', 'k')}`,
-    countTouched: `select count(*)::int as keys from (select from ${touched} where unit = $1 limit $2) k`,
+    countTouched: `select u as unit, (select count(*)::int from (select from ${touched} where unit = u limit $2) k) as keys from unnest($1::int[]) u`,
   };
 }
 

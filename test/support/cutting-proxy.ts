@@ -36,6 +36,7 @@ export async function startCuttingProxy({ clientConfig }: ConnectionSettings, se
     const backend = net.connect({ host: clientConfig.host ?? '127.0.0.1', port: clientConfig.port ?? 5432 });
     for (const socket of [client, backend]) {
       sockets.add(socket);
+      socket.setNoDelay(); // messages are handed on one by one: with Nagle's algorithm each statement would take 40 ms
       socket.on('error', () => undefined);
       socket.on('close', () => {
         sockets.delete(socket);

@@ -31,6 +31,7 @@ export async function startPooler({ clientConfig }: ConnectionSettings): Promise
   const clients = new Set<net.Socket>();
   const server = net.createServer((client) => {
     clients.add(client);
+    client.setNoDelay();
     let started = false;
     client.on('error', () => undefined);
     client.on('close', () => clients.delete(client));

@@ -9,21 +9,13 @@ import { differingRows } from '../../support/oracle.ts';
 
 const WAYS: readonly Cut[] = ['before', 'after', 'terminated'];
 
-/**
- * The swap's statements (TEST_CUTS=all), or a part of them: those that are of a kind of their own, and some of the others, each of them cut in one of the ways.
- * DDL fails one by one in failed-swap.
- */
-function chosen(seen: readonly string[], how: Cut): string[] {
+/** The statements of the swap, each once. */
+function statementsOf(seen: readonly string[]): string[] {
   const swap = [...new Set(seen.slice(seen.indexOf('begin')))].filter(
     (text) => !text.startsWith('set local statement_timeout') && text !== 'rollback',
   );
   expect(swap.length).toBeGreaterThan(25);
-  const own = /^(begin|lock table|savepoint|update partitioner|insert into partitioner|with)|rename to "?events"?$/;
-  if (process.env['TEST_CUTS'] === 'all') return swap;
-  return swap
-    .filter((text, position) => own.test(text.replace(/^(--.*\n)+/, '')) || position % 12 === 0)
-    .filter((_, position) => position % WAYS.length === WAYS.indexOf(how))
-    .filter((_, position, all) => position % Math.ceil(all.length / 5) === 0);
+  return swap;
 }
 
 /**
@@ -56,7 +48,7 @@ test.each(WAYS)('the session of the cutover cut %s each of its statements', asyn
     sendCommand(asker, id, 'cutover', { lockTimeoutMs: 2_000, maxLockHoldMs: 10_000, attempts: 3, ...limits }, { waitMs: 60_000 });
   proxy.cutAt('partitioner cutover', null, how);
   expect(await cutover({ dryRun: true })).toMatchObject({ ok: true });
-  const statements = chosen(proxy.seen(), how);
+  const statements = statementsOf(proxy.seen());
   for (const statement of [...statements, 'commit']) {
     proxy.cutAt('partitioner cutover', statement, how);
     const outcome = await cutover();
