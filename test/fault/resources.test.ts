@@ -174,6 +174,29 @@ describe('what the DBA has set on our role', { timeout: 400_000 }, () => {
   });
 });
 
+/** By hand 100, the size that docs/operations.md speaks of; in CI smaller. */
+const LARGE_MB = Number(process.env['TEST_ROW_MB'] ?? '16');
+
+it(`rows with values of ${String(LARGE_MB)} MB are carried by the copy and by the stream`, { timeout: 400_000 }, async () => {
+  await using stage = await setStage();
+  const { control } = stage;
+  const value = (text: string): string => `repeat('${text}', ${String(LARGE_MB)} * 262144)`;
+  await control.query(
+    `insert into app.events (at, v, doc) select timestamptz '2026-02-03 00:00:00+00' + n * interval '20 days', 'large', ${value('copy')} from generate_series(1, 2) n`,
+  );
+  await using daemon = stage.start();
+  await untilPhase(control, 'ready', 180_000);
+  await control.query(`insert into app.events (at, v, doc) values ('2026-05-05 00:00:00+00', 'large', ${value('flow')})`);
+  await control.query(`update app.events set at = at + interval '1 month' where v = 'large'`); // the values are not sent again
+  await control.query(`update app.events set doc = ${value('more')} where id = (select min(id) from app.events where v = 'large')`);
+  await stage.end(daemon);
+  const { rows } = await control.query<{ doc: string; bytes: number }>(
+    `select left(doc, 4) as doc, octet_length(doc) as bytes from app.events where v = 'large' order by id`,
+  );
+  expect(rows.map(({ doc }) => doc)).toEqual(['more', 'copy', 'flow']);
+  for (const { bytes } of rows) expect(bytes).toBe(LARGE_MB * 2 ** 20);
+});
+
 describe('what the server has no more of', { timeout: 400_000 }, () => {
   it('connections: all are taken by others, and come back', async () => {
     await using stage = await setStage();

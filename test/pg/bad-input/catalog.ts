@@ -263,6 +263,13 @@ const ROWS: readonly Row[] = [
   { name: 'a column of the row type', sql: `${T} create table other (id int, was t)`, id: 'row-type', message: '', fix: '' },
   // Data.
   {
+    name: 'a row that is too large',
+    sql: `${T} insert into t values (1, '2024-01-01', repeat('x', 540000000))`,
+    id: 'row-size',
+    message: 'its largest row prints to about 515 MB, and at most 512 MB can be carried',
+    fix: 'split such values into several rows',
+  },
+  {
     name: 'a NULL in the partition column',
     sql: 'create table t (id int primary key, at date); insert into t values (1, null)',
     id: 'partition-nulls',
