@@ -175,7 +175,7 @@ describe('what the DBA has set on our role', { timeout: 400_000 }, () => {
 });
 
 /** By hand 100, the size that docs/operations.md speaks of; in CI smaller. */
-const LARGE_MB = Number(process.env['TEST_ROW_MB'] ?? '16');
+const LARGE_MB = Number(process.env['TEST_ROW_MB'] ?? '8');
 
 it(`rows with values of ${String(LARGE_MB)} MB are carried by the copy and by the stream`, { timeout: 400_000 }, async () => {
   await using stage = await setStage();
