@@ -43,7 +43,8 @@ export async function readVerification(client: Client, migrationId: number): Pro
 }
 
 export interface Rechecked {
-  readonly keys: number;
+  /** Rows that were looked for: a key in its leaf, or in every one. */
+  readonly probes: number;
   /** Logged numbers that are still to be compared, about. */
   readonly behind: number;
   /** The snapshot was not settled: nothing was done. */
@@ -61,14 +62,14 @@ export async function recheckChanges(client: Client, { migrationId, sql }: Verif
     client,
     async () => {
       const at = await readSettledPosition(client, migrationId);
-      if (at.unseen > 0) return { keys: 0, behind: 0, isUnsettled: true };
+      if (at.unseen > 0) return { probes: 0, behind: 0, isUnsettled: true };
       const { checkedTo, truncated } = await readVerification(client, migrationId);
       const logged = await client.query<{ last: string | null; behind: number }>(sql.nextLogged, [checkedTo.toString(), most]);
       const { behind } = logged.rows[0]!;
       const last = logged.rows[0]!.last ?? checkedTo.toString();
       await client.query(sql.takeLogged, [checkedTo.toString(), last]);
-      const keys = await countTaken(client, sql);
-      if (keys === 0) return { keys, behind: 0, isUnsettled: false };
+      const { keys, anywhere } = await countTaken(client, sql);
+      if (keys === 0) return { probes: 0, behind: 0, isUnsettled: false };
       const live = await liveIntervals(client, migrationId);
       // Planned once for all where nothing is to come any more: with a thousand leaves that takes longer than a thousand keys.
       const name = live === null ? 'partitioner suspect' : undefined;
@@ -76,15 +77,21 @@ export async function recheckChanges(client: Client, { migrationId, sql }: Verif
       await client.query(sql.acquitTaken, [last]);
       await client.query(sql.forgetLogged, [last]);
       await store(client, 'verify/move-checked', [migrationId, last, keys]);
-      return { keys, behind: Math.max(0, behind - most), isUnsettled: false };
+      return { probes: keys + anywhere * leaves, behind: Math.max(0, behind - most), isUnsettled: false };
     },
     'begin isolation level repeatable read',
   );
 }
 
-async function countTaken(client: Client, sql: VerifySql): Promise<number> {
-  const { rows } = await client.query<{ keys: number }>(sql.countTaken);
-  return rows[0]!.keys;
+interface Taken {
+  readonly keys: number;
+  /** Those that are looked for in every leaf. */
+  readonly anywhere: number;
+}
+
+async function countTaken(client: Client, sql: VerifySql): Promise<Taken> {
+  const { rows } = await client.query<{ keys: number; anywhere: number }>(sql.countTaken);
+  return rows[0]!;
 }
 
 /** Where the target already has what the source has; null when that is everywhere. */
@@ -145,9 +152,19 @@ export interface Proof {
   readonly rest: { readonly touched: number; readonly fenced: number; readonly repair: number };
 }
 
-/** Makes the table of keys that `proveUnderLock` needs, before the transaction that holds the lock. */
+const PROOF = 'partitioner_proof';
+
+/**
+ * Makes the table of keys that `proveUnderLock` needs, and plans its comparison, before the transaction that holds the lock: with a thousand leaves
+ * the plan takes longer than the comparison. Whatever makes it invalid meanwhile has it planned anew.
+ */
 export async function prepareProof(client: Client, { sql }: Verification): Promise<void> {
   await client.query(sql.createCheck);
+  await client.query(`prepare ${PROOF} as ${sql.differing}`);
+  // Few keys against every leaf: see the sessions that compare them before.
+  await client.query(PLANNER.map((name) => `set ${name} = off`).join('; '));
+  await client.query(`execute ${PROOF}`);
+  await client.query(PLANNER.map((name) => `set ${name} = on`).join('; '));
 }
 
 /**
@@ -161,9 +178,9 @@ export async function proveUnderLock(
   const [state] = await query(`select checked_to::text from partitioner.verification where migration = $1`, [migrationId]);
   await query(sql.takeAll, [state!.checked_to]);
   const [taken] = await query(sql.countTaken);
-  // Few keys against every leaf: see the sessions that compare them before.
+  // For a plan that has to be made anew.
   await query(PLANNER.map((name) => `set local ${name} = off`).join('; '));
-  const differing = await query(sql.differing);
+  const differing = await query(`execute ${PROOF}`);
   await query(PLANNER.map((name) => `set local ${name} = on`).join('; '));
   const [rest] = await query(sql.countRest);
   return {

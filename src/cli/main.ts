@@ -13,6 +13,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   status: async () => (await import('./status.ts')).status,
   pause: async () => (await import('./pause.ts')).pause,
   resume: async () => (await import('./pause.ts')).resume,
+  throttle: async () => (await import('./throttle.ts')).throttle,
   verify: async () => (await import('./verify.ts')).verify,
   cutover: async () => (await import('./cutover.ts')).cutover,
   rollback: async () => (await import('./rollback.ts')).rollback,

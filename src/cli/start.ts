@@ -13,10 +13,13 @@ import { planOptionsOf, refuseOtherOptions } from './plan-options.ts';
 import type { Invocation, Verb } from './program.ts';
 import { renderFindings } from './render-findings.ts';
 import { oneTable, openSession, withSession, type Session } from './session.ts';
+import { limitsOf } from './settings.ts';
 import { onStopSignal } from './stop-signal.ts';
 
 const DEFAULT_HTTP = { host: '127.0.0.1', port: 9187 };
 const DEFAULT_JOBS = 2;
+/** Hours of a busy server, and less than what most disks have left. */
+const DEFAULT_SLOT_WAL_BYTES = 64 * 2 ** 30;
 /** A log file wants no line a second for ten hours. */
 const PLAIN_PROGRESS_MS = 5_000;
 
@@ -44,6 +47,8 @@ export const start: Verb = async (invocation) => {
       ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
       ...(settings['verify-rate'] === undefined ? {} : { verifyBytesPerSecond: settings['verify-rate'] }),
       http: http && { ...http, token },
+      ...(settings['chunk-time'] === undefined ? {} : { chunkMs: settings['chunk-time'] }),
+      limits: { 'max-slot-wal': DEFAULT_SLOT_WAL_BYTES, ...limitsOf(settings) },
       signal: stop.signal,
       log: session.log,
       onProgress: (line) => {

@@ -11,11 +11,13 @@ import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { addHistory, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import { addHistory, completeControlSchema, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import { startLimits } from '../pg/throttle-store.ts';
 import { changed } from '../plan/row-layout.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runMigration } from './run-migration.ts';
+import { isSlotLost, noteSlotLost, settleSlot } from './settle-slot.ts';
 import { createAfterRunner } from './after-runner.ts';
 import { serveSwitched, type Worker } from './way-back.ts';
 
@@ -70,10 +72,12 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   const since = new Date().toISOString();
   const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
+    await completeControlSchema(control);
     migration = await fetchMigrationById(control, id);
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
     await beat(control);
+    await startLimits(control, id, options.limits ?? {});
     const worker: Worker = { ...options, control, beat, onCommitted };
     // There and back again, until somebody ends it.
     for (let goesOn = true; goesOn;) {
@@ -113,11 +117,17 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
   afterSteps.start();
   try {
     const current = await reloadMigration(control, migration.id);
-    const ended = await runMigration({ ...worker, migration: current, table, wayBack: null });
+    const ended =
+      (await settleSlot(worker, current, table)) ??
+      (await runMigration({ ...worker, migration: await reloadMigration(control, migration.id), table, wayBack: null }));
     if (ended?.end === 'switched') return true;
     if (ended?.end === 'abort') await abortMigration(settings, migration.id, log);
     else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
+  } catch (error) {
+    if (!isSlotLost(error) || signal.aborted) throw error;
+    await noteSlotLost(worker, migration, error);
+    return true;
   } finally {
     await afterSteps.stop();
   }

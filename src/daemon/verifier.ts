@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { judgeSuspects, readVerification, recheckChanges, type Rechecked, type Verification } from '../actions/verify-changes.ts';
-import { TRANSIENT, verifyBound, verifyRange, WHOLE_TABLE, type Part } from '../actions/verify-range.ts';
+import { TRANSIENT } from '../actions/verify-range.ts';
 import { abandon, close, sqlState, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, store } from '../pg/control-store.ts';
@@ -10,9 +10,8 @@ import { canonicalKey } from '../domain/row-key.ts';
 import { wholeKey } from '../actions/applier-session.ts';
 import type { Applier } from './applier.ts';
 import { Gate } from './gate.ts';
-import { Pool } from './pool.ts';
-import { Rate } from './rate.ts';
-import { openRangeSession, openRecheckSession } from './verifier-sessions.ts';
+import { PartComparison } from './part-comparison.ts';
+import { openRecheckSession } from './verifier-sessions.ts';
 
 export interface VerifierOptions extends Verification {
   readonly settings: ConnectionSettings;
@@ -45,12 +44,9 @@ export interface VerifierState {
 
 const TICK_MS = 200;
 /** What is behind delays a cutover; while units load there is none, and the comparison keeps out of the copy's way. */
-const MOST_PAUSE_MS = { live: 5_000, loading: 60_000 };
+const MOST_PAUSE_MS = { live: 5_000, loading: 15_000 };
 const RETRY_MS = 50;
-/** A range is read in one short transaction: some seconds on the slowest disk. */
-const RANGE_BYTES = 64 << 20;
-const RANGE_ROWS = { least: 500, most: 500_000 };
-/** When a comparison took no more than this, in keys times leaves, what comes meanwhile is left to the proof under the lock. */
+/** When a comparison has looked for no more rows than this, what comes meanwhile is left to the proof under the lock. */
 const PROVABLE = 20_000;
 /** With more logged keys than this, the comparison has been outrun: everything is compared anew. */
 const MOST_BEHIND = 5_000_000;
@@ -62,27 +58,19 @@ const MOST_BEHIND = 5_000_000;
 export class Verifier {
   readonly #options: VerifierOptions;
   readonly #gate = new Gate();
-  readonly #rate: Rate;
-  readonly #ranges: Pool<Client>;
-  readonly #running = new Map<number, Promise<void>>();
+  readonly #parts: PartComparison;
   #session: Client | null = null;
   #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0, isSoon: true };
-  #byKey = false;
   /** The last pass in which everything that was there was compared. */
   #completed: number | null = null;
-  /** Of this pass. */
-  readonly #checked = new Set<number>();
-  /** Of parts that an earlier daemon has begun. */
-  readonly #reached = new Map<number, readonly string[]>();
 
   constructor(options: VerifierOptions) {
     this.#options = options;
-    this.#rate = new Rate(options.bytesPerSecond);
-    this.#ranges = new Pool<Client>({ size: options.jobs, make: () => openRangeSession(options.settings), dispose: close, abandon });
+    this.#parts = new PartComparison(options, this.#gate);
   }
 
   get state(): VerifierState {
-    return { ...this.#state, checked: this.#checked.size };
+    return { ...this.#state, checked: this.#parts.progress.checked };
   }
 
   /** Runs until the signal aborts. Throws what a session of it throws. */
@@ -91,7 +79,7 @@ export class Verifier {
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, failed.signal]);
     const onStop = (): void => {
-      this.#ranges.abandon(stop.reason);
+      this.#parts.abandon(stop.reason);
       if (this.#session) abandon(this.#session);
     };
     stop.addEventListener('abort', onStop);
@@ -102,20 +90,19 @@ export class Verifier {
         const begun = performance.now();
         const isBusy = await this.#gate.pass(async () => this.#recheck(this.#session!));
         // With many leaves one comparison costs as much for a key as for a thousand: they are gathered.
-        const most = this.#isEveryLive ? MOST_PAUSE_MS.live : MOST_PAUSE_MS.loading;
+        const most = this.#parts.isEveryLive ? MOST_PAUSE_MS.live : MOST_PAUSE_MS.loading;
         const pause = Math.max(TICK_MS, Math.min(most, 4 * (performance.now() - begun)));
-        this.#begin(stop, (error) => {
+        this.#parts.begin(stop, (error) => {
           failed.abort(error);
         });
-        if (!isBusy) await sleep(pause, undefined, { signal: stop }).catch(() => undefined);
+        if (!isBusy || this.#mayWait) await sleep(pause, undefined, { signal: stop }).catch(() => undefined);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
       failed.abort(new Error('the verification has stopped'));
       stop.removeEventListener('abort', onStop);
-      await Promise.allSettled(this.#running.values());
-      await this.#ranges.close();
+      await this.#parts.close();
       if (this.#session) await close(this.#session);
     }
     if (failed.signal.aborted && !signal.aborted) throw failed.signal.reason;
@@ -131,9 +118,9 @@ export class Verifier {
     const { signal } = this.#options;
     for (let round = 0; round < 100; round++) {
       signal.throwIfAborted();
-      const { keys, behind, isUnsettled } = await this.#recheckOnce(this.#session!);
+      const { probes, behind, isUnsettled } = await this.#recheckOnce(this.#session!);
       if (isUnsettled) await sleep(RETRY_MS, undefined, { signal });
-      else if (behind === 0 && keys * this.#options.applier.session.leaves.leaves.length <= PROVABLE) return;
+      else if (behind === 0 && probes <= PROVABLE) return;
     }
   }
 
@@ -178,7 +165,7 @@ export class Verifier {
       return await this.#compareLogged(client);
     } catch (error) {
       // A range has seen the same key differ meanwhile.
-      if (TRANSIENT.has(sqlState(error) ?? '')) return { keys: 0, behind: this.#state.behind, isUnsettled: true };
+      if (TRANSIENT.has(sqlState(error) ?? '')) return { probes: 0, behind: this.#state.behind, isUnsettled: true };
       throw error;
     }
   }
@@ -197,8 +184,7 @@ export class Verifier {
   async #giveUp(client: Client): Promise<void> {
     const { migrationId, sql, log } = this.#options;
     log.warn({ keys: this.#state.behind }, 'more keys change than can be compared again: the verification begins anew');
-    this.#state = { ...this.#state, pass: this.#state.pass + 1 }; // what runs ends after its range
-    await Promise.allSettled(this.#running.values());
+    await this.#parts.stop();
     await client.query(sql.forgetLog);
     await client.query(sql.forgetSuspects);
     await store(client, 'verify/begin-pass', [migrationId]);
@@ -208,8 +194,7 @@ export class Verifier {
   async #refresh(client: Client): Promise<void> {
     const { migrationId } = this.#options;
     const { pass, tainted } = await readVerification(client, migrationId);
-    const total = this.#byKey ? 1 : this.#options.applier.session.leaves.leaves.length;
-    const checked = this.#checked.size;
+    const { checked, total } = this.#parts.progress;
     const isAll = checked >= total;
     const isDone = isAll && this.#state.checked < this.#state.total;
     if (isAll) this.#completed = pass;
@@ -219,74 +204,12 @@ export class Verifier {
 
   /** What the pass has done before this daemon began. */
   async #reload(): Promise<void> {
-    const { migrationId } = this.#options;
-    this.#byKey = (await readVerification(this.#session!, migrationId)).byKey;
-    this.#checked.clear();
-    this.#reached.clear();
-    for (const { part, reached, checked } of await store(this.#session!, 'verify/list-parts', [migrationId])) {
-      if (checked === true) this.#checked.add(part as number);
-      else this.#reached.set(part as number, reached as string[]);
-    }
+    const client = this.#session!;
+    await this.#parts.reload(client, await readVerification(client, this.#options.migrationId));
   }
 
-  get #isEveryLive(): boolean {
-    return [...this.#options.applier.session.units.values()].every((state) => state === 'live');
-  }
-
-  /** Begins what is live and not compared yet. */
-  #begin(signal: AbortSignal, onError: (error: unknown) => void): void {
-    const { jobs, applier } = this.#options;
-    const { leaves, units } = applier.session;
-    const isEveryLive = this.#isEveryLive;
-    // While rows are copied, the comparison keeps out of the copy's way.
-    const most = isEveryLive ? jobs : 1;
-    const parts = this.#byKey ? [{ part: WHOLE_TABLE, leaf: null }] : leaves.leaves.map((leaf) => ({ part: leaf.leaf, leaf }));
-    for (const { part, leaf } of parts) {
-      if (this.#running.size >= most || signal.aborted) return;
-      if (this.#running.has(part) || this.#checked.has(part)) continue;
-      const isLive = leaf ? units.get(leaf.unit) === 'live' : isEveryLive;
-      if (!isLive) continue;
-      const running = this.#compare({ part, leaf, reached: this.#reached.get(part) ?? null }, signal)
-        .catch((error: unknown) => {
-          if (!signal.aborted) onError(error);
-        })
-        .finally(() => {
-          this.#running.delete(part);
-          this.#begin(signal, onError);
-        });
-      this.#running.set(part, running);
-    }
-  }
-
-  /** One part, range by range, as long as the pass goes on. */
-  async #compare(begun: Part, signal: AbortSignal): Promise<void> {
-    const { applier, unpaused, rowBytes, bytesPerSecond } = this.#options;
-    const { pass } = this.#state;
-    const rows = Math.min(
-      RANGE_ROWS.most,
-      Math.max(RANGE_ROWS.least, Math.round(Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES) / rowBytes)),
-    );
-    let part: Part | null = begun;
-    if (!part.leaf && part.reached === null) {
-      for (const leaf of applier.session.leaves.leaves)
-        await this.#gate.pass(() => this.#ranges.use((client) => verifyBound(client, this.#options, leaf)));
-    }
-    while (part) {
-      await unpaused(signal);
-      await this.#rate.wait(signal);
-      const current: Part = part;
-      part = await this.#gate.pass(() =>
-        this.#ranges.use(async (client) => {
-          signal.throwIfAborted();
-          if (this.#state.pass !== pass) return null;
-          const outcome = await verifyRange(client, this.#options, current, rows);
-          if (outcome.type !== 'compared') return current;
-          this.#rate.spend(outcome.rows * rowBytes);
-          if (outcome.reached === null) this.#checked.add(current.part);
-          return outcome.reached === null ? null : { ...current, reached: outcome.reached };
-        }),
-      );
-      if (part === current) await sleep(RETRY_MS, undefined, { signal });
-    }
+  /** Nobody waits for the comparison, and the log is far from its bound. */
+  get #mayWait(): boolean {
+    return !this.#parts.isEveryLive && this.#state.behind < MOST_BEHIND / 10;
   }
 }

@@ -9,6 +9,8 @@ export type UnitStep = 'chunks' | 'purge' | 'index' | 'resync' | 'live';
 /** What the phase of a running daemon follows from. */
 export interface PhaseFacts {
   readonly units: { readonly live: number; readonly total: number };
+  /** A slot was lost: the leaves that were live are compared with the source, and are not live. */
+  readonly isRecovering: boolean;
   readonly repairKeys: number;
   /** Parts of the table that were compared, of all; a pass that found a difference does not count. */
   readonly verified: { readonly checked: number; readonly total: number; readonly tainted: boolean };
@@ -20,6 +22,7 @@ export interface PhaseFacts {
 
 /** The phase between prepare and cutover, from the facts alone: backfill, catchup or ready. */
 export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'catchup' | 'ready'> {
+  if (facts.isRecovering) return 'catchup';
   if (facts.units.live < facts.units.total) return 'backfill';
   if (facts.repairKeys > 0 || facts.lagBytes > facts.maxLagBytes || facts.lagSeconds > facts.maxLagSeconds) return 'catchup';
   if (facts.verified.tainted || facts.verified.checked < facts.verified.total) return 'catchup';
@@ -27,11 +30,14 @@ export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'cat
 }
 
 /** Verbs that act on a migration, and the phases they fit. */
-const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
+const FITTING: Readonly<
+  Record<'start' | 'pause' | 'resume' | 'throttle' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>
+> = {
   start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched', 'rolled_back'],
   // Of a cutover that runs the daemon tells itself; the phase may also be what one left behind that was killed.
   pause: ['backfill', 'catchup', 'ready', 'cutover'],
   resume: ['backfill', 'catchup', 'ready', 'cutover'],
+  throttle: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'rolled_back'],
   verify: ['backfill', 'catchup', 'ready', 'cutover'],
   cutover: ['backfill', 'catchup', 'ready', 'cutover'],
   rollback: ['switched'],

@@ -7,7 +7,7 @@ import type { Phase, UnitState, UnitStep } from '../migration/phase.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { loadSql } from '../sql/load.ts';
-import type { Client } from './client.ts';
+import { inTransaction, type Client } from './client.ts';
 
 /** A migration's row. The plan is null until prepare has ended. */
 export interface Migration {
@@ -51,12 +51,19 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'rollback' | 'verify'}/${string}`;
+export type StoreStatement =
+  `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'recover' | 'rollback' | 'throttle' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {
   const folder = new URL('../../sql/control/', import.meta.url);
   for (const file of readdirSync(folder).sort()) if (file.endsWith('.sql')) await client.query(readFileSync(new URL(file, folder), 'utf8'));
+}
+
+/** Adds what a later version of the tool has brought to a control schema that is there. */
+export async function completeControlSchema(client: Client): Promise<void> {
+  const [row] = await store(client, 'recover/has-tables');
+  if (row!.there !== true) await inTransaction(client, () => createControlSchema(client));
 }
 
 export async function hasControlSchema(client: Client): Promise<boolean> {
@@ -158,6 +165,8 @@ export interface SettledPosition {
   readonly unseenXids: readonly string[];
   /** Read after the snapshot: every transaction that the snapshot sees committed before it. */
   readonly walLsn: Lsn;
+  /** How many slots were lost and made anew. */
+  readonly slots: number;
 }
 
 /** Must be the first statement of a repeatable read transaction whose snapshot it speaks of. */
@@ -170,6 +179,7 @@ export async function readSettledPosition(client: Client, id: number): Promise<S
     unseen: row.unseen as number,
     unseenXids: (row.unseen_xids as string[] | null) ?? [],
     walLsn: parseLsn(row.wal_lsn as string),
+    slots: row.slots as number,
   };
 }
 

@@ -1,13 +1,12 @@
-import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
+import { quoteIdent, quoteName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
-import { invariant } from '../errors.ts';
 import type { Carried } from './attachments/carried.ts';
-import { carriedIndexes, targetIndexes } from './index-sql.ts';
+import { carriedIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
-import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
+import { retiredObjectName, targetObjectName } from './names.ts';
 import { allowWrites } from './refuse-retired.ts';
-import { ownedSequences, regclass, renamer, type Swap } from './swap.ts';
-import { identitySequences } from './target.ts';
+import { handOverState, indexRenamer, ownSequence, renameTable, statisticsRenamer, swapParts, type SwapParts } from './swap-parts.ts';
+import type { Swap } from './swap.ts';
 
 /**
  * The switch back, `planSwap` the other way round: every name goes to where it was before the cutover. The partitioned table is the
@@ -18,22 +17,8 @@ import { identitySequences } from './target.ts';
  */
 export function planSwapBack(table: SourceTable, plan: MigrationPlan, carried: Carried): Swap {
   const { source, target, retired } = plan;
-  const id = migrationOf(target.name);
-  invariant(id !== null, `target "${target.name}" carries no migration's id`);
-  const schema = source.schema;
-  const owned = ownedSequences(table);
-  const identity = identitySequences(table, id);
-  const indexes = targetIndexes(table).map(({ index, position }) => ({ index, made: targetObjectName(id, 'i', position) }));
-  const renameIndex = (from: string, to: string, why: string): DdlStep => ({
-    sql: `alter index ${quoteName({ schema, name: from })} rename to ${quoteIdent(to)}`,
-    lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${from}`,
-    why,
-  });
-  const renameTable = (from: QualifiedName, to: string, why: string): DdlStep => ({
-    sql: `alter table ${quoteName(from)} rename to ${quoteIdent(to)}`,
-    lock: `ACCESS EXCLUSIVE on ${from.schema}.${from.name}`,
-    why,
-  });
+  const { id, schema, owned, identity, indexes } = swapParts(table, plan);
+  const renameIndex = indexRenamer(schema);
   return {
     first: carried.first,
     next: carried.next,
@@ -45,17 +30,13 @@ export function planSwapBack(table: SourceTable, plan: MigrationPlan, carried: C
       renameTable(retired, source.name, 'the table takes its name back'),
       ...carriedIndexes(table).map(({ name }) => renameIndex(retiredObjectName(id, name), name, 'the name as before')),
       ...table.statistics.flatMap(({ schema: of, name }, position) => {
-        const rename = renamer(of);
+        const rename = statisticsRenamer(of);
         return [
           rename(name, targetObjectName(id, 'e', position), 'its name goes back'),
           rename(retiredObjectName(id, name), name, 'the name as before'),
         ];
       }),
-      ...owned.map(({ column, sequence }) => ({
-        sql: `alter sequence ${quoteName(sequence)} owned by ${quoteName(source)}.${quoteIdent(column)}`,
-        lock: `SHARE ROW EXCLUSIVE on ${sequence.schema}.${sequence.name}`,
-        why: 'the same sequence goes on',
-      })),
+      ...owned.map(({ column, sequence }) => ownSequence(sequence, source, column, 'the same sequence goes on')),
       ...identity.flatMap((sequences) => giveIdentityBack(sequences, plan, id)),
       ...carried.restore,
       ...ownerLacks(table, plan),
@@ -76,31 +57,14 @@ export function planSwapBack(table: SourceTable, plan: MigrationPlan, carried: C
   };
 }
 
-/** The rename takes ACCESS EXCLUSIVE on the sequence: from there on no nextval moves it. */
 function giveIdentityBack(
-  { column, always, from, to }: ReturnType<typeof identitySequences>[number],
+  { column, always, from, to }: SwapParts['identity'][number],
   { source, target }: MigrationPlan,
   id: number,
 ): DdlStep[] {
-  const own = { schema: from.schema, name: retiredObjectName(id, from.name) };
-  const gone = { schema: from.schema, name: to.name };
   const step = (sql: string, lock: string, why: string): DdlStep => ({ sql, lock, why });
   return [
-    step(
-      `alter sequence ${quoteName(from)} rename to ${quoteIdent(gone.name)}`,
-      `ACCESS EXCLUSIVE on ${from.schema}.${from.name}`,
-      'stops nextval',
-    ),
-    step(
-      `select pg_catalog.setval(${regclass(own)}, last_value, is_called) from ${quoteName(gone)}`,
-      `ROW EXCLUSIVE on ${own.schema}.${own.name}`,
-      'the exact state, whether or not the last value was given out',
-    ),
-    step(
-      `alter sequence ${quoteName(own)} rename to ${quoteIdent(from.name)}`,
-      `ACCESS EXCLUSIVE on ${own.schema}.${own.name}`,
-      'the name as before',
-    ),
+    ...handOverState(from, to.name, { schema: from.schema, name: retiredObjectName(id, from.name) }),
     ...(always
       ? [
           step(

@@ -1,12 +1,11 @@
-import { quoteIdent, quoteLiteral, quoteName, type QualifiedName } from '../domain/identifier.ts';
-import type { OwnedSequence, SourceTable } from '../domain/table.ts';
-import { invariant } from '../errors.ts';
+import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
+import type { SourceTable } from '../domain/table.ts';
 import type { AfterStep, Carried } from './attachments/carried.ts';
-import { carriedIndexes, targetIndexes } from './index-sql.ts';
+import { carriedIndexes } from './index-sql.ts';
 import type { DdlStep, MigrationPlan } from './migration-plan.ts';
-import { migrationOf, retiredObjectName, targetObjectName } from './names.ts';
+import { retiredObjectName, targetObjectName } from './names.ts';
 import { refuseWrites } from './refuse-retired.ts';
-import { identitySequences } from './target.ts';
+import { handOverState, indexRenamer, ownSequence, renameTable, statisticsRenamer, swapParts, type SwapParts } from './swap-parts.ts';
 
 export interface Swap {
   /** Before the lock that stops the table's writers: see Carried. */
@@ -31,41 +30,21 @@ export interface Swap {
  */
 export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carried, wayBack: number | null = null): Swap {
   const { source, target, retired } = plan;
-  const id = migrationOf(target.name);
-  invariant(id !== null, `target "${target.name}" carries no migration's id`);
-  const schema = source.schema;
-  const owned = ownedSequences(table);
-  const identity = identitySequences(table, id);
-  const indexes = targetIndexes(table).map(({ index, position }) => ({ index, made: targetObjectName(id, 'i', position) }));
+  const { id, schema, owned, identity, indexes } = swapParts(table, plan);
+  const renameIndex = indexRenamer(schema);
   const steps: DdlStep[] = [
     ...carried.retire,
-    ...carriedIndexes(table).map((index) => ({
-      sql: `alter index ${quoteName({ schema, name: index.name })} rename to ${quoteIdent(retiredObjectName(id, index.name))}`,
-      lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${index.name}`,
-      why: 'its name, and its constraint with it, goes to the target',
-    })),
-    {
-      sql: `alter table ${quoteName(source)} rename to ${quoteIdent(retired.name)}`,
-      lock: `ACCESS EXCLUSIVE on ${schema}.${source.name}`,
-      why: 'the source retires',
-    },
+    ...carriedIndexes(table).map(({ name }) =>
+      renameIndex(name, retiredObjectName(id, name), 'its name, and its constraint with it, goes to the target'),
+    ),
+    renameTable(source, retired.name, 'the source retires'),
     ...refuseWrites(table, retired, id, wayBack),
-    {
-      sql: `alter table ${quoteName(target)} rename to ${quoteIdent(source.name)}`,
-      lock: `ACCESS EXCLUSIVE on ${schema}.${target.name}`,
-      why: 'the partitioned table takes its name',
-    },
-    ...indexes.map(({ index, made }) => ({
-      sql: `alter index ${quoteName({ schema, name: made })} rename to ${quoteIdent(index.name)}`,
-      lock: `SHARE UPDATE EXCLUSIVE on ${schema}.${made}`,
-      why: 'the name as before',
-    })),
+    renameTable(target, source.name, 'the partitioned table takes its name'),
+    ...indexes.map(({ index, made }) => renameIndex(made, index.name, 'the name as before')),
     ...table.statistics.flatMap((statistics, position) => renameStatistics(statistics, id, position)),
-    ...owned.map(({ column, sequence }) => ({
-      sql: `alter sequence ${quoteName(sequence)} owned by ${quoteName(source)}.${quoteIdent(column)}`,
-      lock: `SHARE ROW EXCLUSIVE on ${sequence.schema}.${sequence.name}`,
-      why: 'the same sequence goes on, and no longer falls with the retired table',
-    })),
+    ...owned.map(({ column, sequence }) =>
+      ownSequence(sequence, source, column, 'the same sequence goes on, and no longer falls with the retired table'),
+    ),
     ...identity.flatMap((sequences) => takeOverIdentity(sequences, source, id)),
     ...carried.restore,
     ...(table.ownerLacks.length === 0
@@ -118,50 +97,17 @@ export function planSwap(table: SourceTable, plan: MigrationPlan, carried: Carri
   };
 }
 
-/** Extended statistics have names of their own. */
-export function renamer(schema: string): (from: string, to: string, why: string) => DdlStep {
-  return (from, to, why) => ({
-    sql: `alter statistics ${quoteName({ schema, name: from })} rename to ${quoteIdent(to)}`,
-    lock: 'none',
-    why,
-  });
-}
-
 function renameStatistics({ schema, name }: QualifiedName, id: number, position: number): DdlStep[] {
-  const rename = renamer(schema);
+  const rename = statisticsRenamer(schema);
   return [
     rename(name, retiredObjectName(id, name), 'its name goes to the target’s'),
     rename(targetObjectName(id, 'e', position), name, 'the name as before'),
   ];
 }
 
-/**
- * An identity's sequence cannot change hands, so the target has one of its own. Renaming the old one takes ACCESS EXCLUSIVE on
- * it: from there on no nextval moves it, and its state is read and handed on within the same transaction.
- */
-function takeOverIdentity(
-  { column, always, from, to }: ReturnType<typeof identitySequences>[number],
-  source: QualifiedName,
-  id: number,
-): DdlStep[] {
-  const retired = { schema: from.schema, name: retiredObjectName(id, from.name) };
-  const moved = { schema: from.schema, name: to.name };
+function takeOverIdentity({ column, always, from, to }: SwapParts['identity'][number], source: QualifiedName, id: number): DdlStep[] {
   return [
-    {
-      sql: `alter sequence ${quoteName(from)} rename to ${quoteIdent(retired.name)}`,
-      lock: `ACCESS EXCLUSIVE on ${from.schema}.${from.name}`,
-      why: 'stops nextval',
-    },
-    {
-      sql: `select pg_catalog.setval(${regclass(moved)}, last_value, is_called) from ${quoteName(retired)}`,
-      lock: `ROW EXCLUSIVE on ${moved.schema}.${moved.name}`,
-      why: 'the exact state, whether or not the last value was given out',
-    },
-    {
-      sql: `alter sequence ${quoteName(moved)} rename to ${quoteIdent(from.name)}`,
-      lock: `ACCESS EXCLUSIVE on ${moved.schema}.${moved.name}`,
-      why: 'the name as before',
-    },
+    ...handOverState(from, retiredObjectName(id, from.name), { schema: from.schema, name: to.name }),
     ...(always
       ? [
           {
@@ -172,16 +118,4 @@ function takeOverIdentity(
         ]
       : []),
   ];
-}
-
-export function regclass(name: QualifiedName): string {
-  return `${quoteLiteral(quoteName(name))}::pg_catalog.regclass`;
-}
-
-export function ownedSequences(table: SourceTable): { column: string; sequence: OwnedSequence }[] {
-  return table.columns.flatMap(({ name, sequence, otherSequences }) =>
-    [...(sequence ? [sequence] : []), ...otherSequences]
-      .filter(({ dependency }) => dependency === 'a')
-      .map((owned) => ({ column: name, sequence: owned })),
-  );
 }

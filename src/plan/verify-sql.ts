@@ -3,7 +3,7 @@ import { quoteIdent, quoteLiteral, quoteName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { keyTable } from './apply-sql.ts';
 import type { MigrationPlan } from './migration-plan.ts';
-import { intervalPredicate, JOB, sourceRows, type KeyInterval } from './resync-sql.ts';
+import { DIFFERENT_UNIT, intervalPredicate, JOB, sourceRows, type KeyInterval } from './resync-sql.ts';
 
 /** Keys that one comparison takes: a temporary table of the session that compares. */
 export const CHECK = 'pg_temp.partitioner_check';
@@ -66,6 +66,8 @@ export interface VerifySql {
   readonly sums: (range: KeyRange) => Statement;
   /** Keys whose rows differ in a range, at most `limit`: they are compared once more with the log. */
   readonly seeRange: (range: KeyRange, limit: number, part: number) => Statement;
+  /** Keys whose rows differ in a range become touched keys of the unit that a recovery has made of all live leaves. */
+  readonly touchRange: (range: KeyRange) => Statement;
   /** Rows of a leaf outside of its bound. */
   readonly seeStrays: (leaf: LeafRange, part: number) => string;
 }
@@ -97,12 +99,15 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
   const within = (alias: string, intervals: readonly KeyInterval[]): string => intervalPredicate(`${alias}.${at}`, plan, intervals);
   // A partition that was attached after the snapshot is there all the same, with what was copied into it before: both sides are cut.
   const cut = (alias: string, live: readonly KeyInterval[] | null): string => (live === null ? '' : ` and (${within(alias, live)})`);
+  // By itself, behind OFFSET 0, so that the leaf is found by its bound: joined as it is, the planner would rather look into each of them.
+  const lookup = (alias: string, keys: string, value: string): string =>
+    `(select ${alias}.* from ${target} ${alias} where ${on(alias, keys)} and ${alias}.${at} = ${value} offset 0) ${alias}`;
   const sides = (live: readonly KeyInterval[] | null): string =>
-    `${CHECK} c left join ${source} s on ${on('s', 'c')}${cut('s', live)} left join ${target} t on ${on('t', 'c')} and t.${at} = s.${at}`;
+    `${CHECK} c left join ${source} s on ${on('s', 'c')}${cut('s', live)} left join lateral ${lookup('t', 'c', `s.${at}`)} on true`;
   const differs = (live: readonly KeyInterval[] | null): string =>
     `(s.${at} is not null and (t.${at} is null or ${row('s')} is distinct from ${row('t')})) or ` +
     // Where the stream has written the key, or taken its row from, and the source does not have it.
-    `exists (select from unnest(c.ats) a (at) join ${target} x on ${on('x', 'c')} and x.${at} = a.at where a.at is distinct from s.${at}${cut('x', live)}) or ` +
+    `exists (select from unnest(c.ats) a (at) cross join lateral ${lookup('x', 'c', 'a.at')} where a.at is distinct from s.${at}${cut('x', live)}) or ` +
     // Where nobody knows which leaf the row has left, every leaf is asked.
     `(c.anywhere and exists (select from ${target} x where ${on('x', 'c')} and (s.${at} is null or x.${at} <> s.${at})${cut('x', live)}))`;
   const take = (logged: string, suspects: string): string =>
@@ -135,6 +140,16 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
     };
     return { source: part('s'), target: part('t'), from: target, values };
   };
+  /** Keys whose rows differ in a range; of a row that stands in a leaf where it does not belong, with that. */
+  const differing = (range: KeyRange): { rows: string; values: unknown[] } => {
+    const { source: inSource, target: inTarget, from, values } = predicates(range);
+    const side = (alias: string, table: string, where: string): string =>
+      `(select ${keysOf(alias)}, ${hash(alias)} as hash, ${range.by === 'partition key' ? within(alias, [range.leaf]) : 'true'} as belongs from ${table} ${alias} where ${where})`;
+    const rows =
+      `(select ${ks.map((k) => `coalesce(a.${k}, b.${k}) as ${k}`).join(', ')}, coalesce(b.belongs, true) as belongs ` +
+      `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash)`;
+    return { rows, values };
+  };
   return {
     createTables: [
       `create table ${changed} as select null::boolean as anywhere, ${atType} as at, ${kept} from only ${quoteName(plan.source)} with no data`,
@@ -156,7 +171,7 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
       `(select coalesce(max(n), 0) - coalesce(min(n), 0) from ${changed} where n > $1::bigint)::float8 as behind`,
     takeLogged: take(`l.n > $1::bigint and l.n <= $2::bigint`, `state = 'seen'`),
     takeAll: take('l.n > $1::bigint', 'true'),
-    countTaken: `select count(*)::int as keys from ${CHECK}`,
+    countTaken: `select count(*)::int as keys, count(*) filter (where anywhere)::int as anywhere from ${CHECK}`,
     suspectTaken: (live) =>
       `insert into ${suspect} (${list}, n, lsn, truncated, part, state) select distinct ${ks.map((k) => `c.${k}`).join(', ')}, $1::bigint, $2::pg_lsn, $3::bigint, -1, 'suspected' ` +
       `from ${sides(live)} where ${differs(live)} ` +
@@ -213,15 +228,19 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
       return { text: `select ${side('s', source, inSource)} as source, ${side('t', from, inTarget)} as target`, values };
     },
     seeRange: (range, limit, part) => {
-      const { source: inSource, target: inTarget, from, values } = predicates(range);
-      const side = (alias: string, table: string, where: string): string =>
-        `(select ${keysOf(alias)}, ${hash(alias)} as hash, ${range.by === 'partition key' ? within(alias, [range.leaf]) : 'true'} as belongs from ${table} ${alias} where ${where})`;
+      const { rows, values } = differing(range);
       return {
         text:
           `${seen} select distinct on (${list}) ${list}, ${part}, case when belongs then 'seen' else 'different' end ` +
-          `from (select ${ks.map((k) => `coalesce(a.${k}, b.${k}) as ${k}`).join(', ')}, coalesce(b.belongs, true) as belongs ` +
-          `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash) d ` +
-          `order by ${list}, belongs limit ${limit} ${misplaced}`,
+          `from ${rows} d order by ${list}, belongs limit ${limit} ${misplaced}`,
+        values,
+      };
+    },
+    touchRange: (range) => {
+      const { rows, values } = differing(range);
+      const touched = quoteName(keyTable('touched', id));
+      return {
+        text: `insert into ${touched} (unit, ${list}) select distinct ${DIFFERENT_UNIT}, ${list} from ${rows} d on conflict do nothing`,
         values,
       };
     },

@@ -20,7 +20,10 @@ export interface Transaction {
 }
 
 /** What happens to the migration while the writers write. */
-export type Event = { readonly afterMs: number; readonly kind: 'restart' | 'disconnect' | 'truncate' | 'pause' | 'vacuum' };
+export type Event = {
+  readonly afterMs: number;
+  readonly kind: 'restart' | 'disconnect' | 'truncate' | 'pause' | 'vacuum' | 'slot' | 'slot while stopped';
+};
 
 /** A whole history: replayable up to what the server's scheduling adds. */
 export interface History {
@@ -81,6 +84,8 @@ export const history: fc.Arbitrary<History> = fc.record({
         'truncate' as const,
         'pause' as const,
         'vacuum' as const,
+        'slot' as const,
+        'slot while stopped' as const,
       ),
     }),
     { maxLength: 4 },

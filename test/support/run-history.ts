@@ -6,6 +6,7 @@ import { MigratorError } from '../../src/errors.ts';
 import { sqlState, type Client } from '../../src/pg/client.ts';
 import { DEFAULT_PLAN_OPTIONS } from '../../src/plan/options.ts';
 import type { TestDatabase } from './database.ts';
+import { dropSlot } from './lost-slot.ts';
 import type { Event, History, Step, Transaction } from './history.ts';
 
 /** Errors that writers who collide may get; anything else fails the history. */
@@ -59,7 +60,7 @@ async function cutOver(control: Client, migration: number, daemon: Daemon): Prom
 }
 
 interface Daemon {
-  readonly restart: () => Promise<void>;
+  readonly restart: (meanwhile?: () => Promise<void>) => Promise<void>;
   readonly ended: () => Promise<void>;
   readonly failure: () => unknown;
 }
@@ -82,9 +83,10 @@ function startDaemon(database: TestDatabase, history: History, verbose: boolean)
   };
   let current = start();
   return {
-    restart: async () => {
+    restart: async (meanwhile) => {
       current.stop.abort();
       await current.running;
+      await meanwhile?.();
       current = start();
     },
     ended: () => current.running,
@@ -261,7 +263,16 @@ async function disturb(database: TestDatabase, control: Client, events: readonly
         const client = await database.client();
         await client.query('vacuum (analyze) app.h');
         await client.end();
+        break;
       }
+      case 'slot':
+        await dropSlot(control);
+        break;
+      case 'slot while stopped':
+        await daemon.restart(async () => {
+          await dropSlot(control);
+          await sleep(afterMs);
+        });
     }
   }
 }

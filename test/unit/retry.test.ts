@@ -30,10 +30,21 @@ describe('decideRetry', () => {
 
 describe('decidePhase', () => {
   const verified = { checked: 3, total: 3, tainted: false };
-  const facts = { units: { live: 3, total: 3 }, verified, repairKeys: 0, lagBytes: 10, lagSeconds: 0, maxLagBytes: 100, maxLagSeconds: 5 };
+  const facts = {
+    isRecovering: false,
+    units: { live: 3, total: 3 },
+    verified,
+    repairKeys: 0,
+    lagBytes: 10,
+    lagSeconds: 0,
+    maxLagBytes: 100,
+    maxLagSeconds: 5,
+  };
   test.each([
     [{}, 'ready'],
     [{ units: { live: 2, total: 3 } }, 'backfill'],
+    [{ isRecovering: true }, 'catchup'],
+    [{ isRecovering: true, units: { live: 2, total: 3 } }, 'catchup'],
     [{ repairKeys: 1 }, 'catchup'],
     [{ lagBytes: 101 }, 'catchup'],
     [{ lagSeconds: 6 }, 'catchup'],

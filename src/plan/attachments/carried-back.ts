@@ -2,11 +2,11 @@ import type { Attachments, ForeignKey, Policy, Publication } from '../../domain/
 import { quoteIdent, quoteName, type QualifiedName } from '../../domain/identifier.ts';
 import type { DdlStep } from '../migration-plan.ts';
 import { TRIGGER } from '../refuse-retired.ts';
-import { join, label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+import { join, label, NOTHING, type AttachmentContext, type Carried } from './carried.ts';
 import { planForeignKeyBack, type ForeignKeysBack } from './foreign-keys-back.ts';
 import { planMaterializedView } from './materialized-views.ts';
 import { planPolicy } from './policies.ts';
-import { membership } from './publications.ts';
+import { membership, notOurs } from './publications.ts';
 import { planRoutine } from './routines.ts';
 import { planTrigger } from './triggers.ts';
 import { planRule, planView } from './views.ts';
@@ -98,12 +98,7 @@ function rowSecurityBack({ rowSecurity, rowSecurityForced }: AttachmentContext['
 function planMembership({ name, columns, rowFilter, owner, mayAlter }: Membership, { source }: BackContext): Carried {
   const base = { kind: 'publication', name, check: 'publications' } as const;
   if (!mayAlter) {
-    return only({
-      ...base,
-      fate: 'blocks',
-      how: `it belongs to ${owner}, and our role may not alter it`,
-      fix: `GRANT ${quoteIdent(owner)} TO CURRENT_USER;`,
-    });
+    return notOurs(base, owner);
   }
   const step = (sql: string, why: string): DdlStep => ({ sql, lock: `SHARE UPDATE EXCLUSIVE on ${label(source)}`, why });
   return {

@@ -3,7 +3,7 @@ import { quoteIdent, quoteName } from '../../domain/identifier.ts';
 import type { SourceTable } from '../../domain/table.ts';
 import { decisionOn, isKeyWidened } from '../decisions.ts';
 import type { DdlStep } from '../migration-plan.ts';
-import { label, NOTHING, only, type AttachmentContext, type Carried } from './carried.ts';
+import { label, NOTHING, only, type AttachmentContext, type Carried, type Fate } from './carried.ts';
 
 const LEAK =
   'it has every new table at once: the whole backfill is sent to its subscribers, in tables that they do not know (a subscription stops at that, until it has them)';
@@ -34,12 +34,7 @@ export function planPublication(publication: Publication, { source, table, parti
   if (lost !== null) return only({ ...base, fate: 'blocks', ...lost });
   const setRoot = choice === 'root' && !viaRoot;
   if ((isExplicit || setRoot) && !mayAlter) {
-    return only({
-      ...base,
-      fate: 'blocks',
-      how: `it belongs to ${owner}, and our role may not alter it`,
-      fix: `GRANT ${quoteIdent(owner)} TO CURRENT_USER;`,
-    });
+    return notOurs(base, owner);
   }
   const step = (sql: string, why: string): DdlStep => ({ sql, lock: `SHARE UPDATE EXCLUSIVE on ${label(source)}`, why });
   return {
@@ -92,6 +87,16 @@ function lostIdentity(
     how: `its column list lacks ${partitionKey}, which is in the primary key after the switch: UPDATE and DELETE would be refused`,
     fix: `ALTER PUBLICATION ${quoteIdent(name)} DROP TABLE ${quoteName(table)}; ALTER PUBLICATION ${quoteIdent(name)} ADD TABLE ${quoteName(table)}${membership([...columns, partitionKey], rowFilter)};`,
   };
+}
+
+/** A publication that the swap has to alter, and our role may not. */
+export function notOurs(publication: Pick<Fate, 'kind' | 'name' | 'check'>, owner: string): Carried {
+  return only({
+    ...publication,
+    fate: 'blocks',
+    how: `it belongs to ${owner}, and our role may not alter it`,
+    fix: `GRANT ${quoteIdent(owner)} TO CURRENT_USER;`,
+  });
 }
 
 /** Column list and filter; pg_get_expr prints a filter with parentheses where it has an operator, and without where it is a column or a constant. */

@@ -9,7 +9,7 @@ const COMPARES = `exists (select from pg_stat_activity where application_name = 
   and query like '%from partitioner.verification v%' and xact_start < query_start)`;
 
 /** Partitions are no matter of snapshots: one that was attached after a comparison's snapshot is read by it all the same. */
-test('a leaf that is attached after the snapshot of a comparison is no difference', { timeout: 120_000 }, async () => {
+test('a leaf that is attached after the snapshot of a comparison is no difference', { timeout: 240_000 }, async () => {
   await using database = await createDatabase();
   const client = await database.client();
   await createEvents(client, 2_000);
