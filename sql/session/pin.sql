@@ -27,6 +27,11 @@ select
   set_config('tcp_user_timeout', '60s', false),
   -- What nobody waits for any more is ended in the middle of a statement. Not every platform can notice it, and the others refuse the setting.
   case when version() ~ 'linux' then set_config('client_connection_check_interval', '5s', false) end,
+  set_config('quote_all_identifiers', 'off', false), -- else names in the catalog's own text have quotes, and compare as others
+  set_config('standard_conforming_strings', 'on', false),
+  set_config('array_nulls', 'on', false),
+  set_config('transform_null_equals', 'off', false),
+  set_config('default_table_access_method', 'heap', false),
   set_config('client_min_messages', 'warning', false),
   set_config('jit', 'off', false),
   set_config('lock_timeout', $1::text, false),

@@ -7,6 +7,7 @@ import { describeConnection } from '../pg/connection.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { hasBlocker } from './check.ts';
 import { findMigration, isOpen, requirePhase } from './find-migration.ts';
+import { readHttpToken } from './http-token.ts';
 import { createProgressLine, print, printJson } from './output.ts';
 import { planOptionsOf, refuseOtherOptions } from './plan-options.ts';
 import type { Invocation, Verb } from './program.ts';
@@ -27,6 +28,7 @@ export const start: Verb = async (invocation) => {
   const session = openSession(invocation, 'info');
   const table = oneTable(invocation, session.config, 'start');
   const settings = session.settings(table);
+  const token = readHttpToken(settings['http-token-file'], process.env);
   const decision = await decide(invocation, session, table);
   if (!decision) return 2;
 
@@ -44,9 +46,9 @@ export const start: Verb = async (invocation) => {
       jobs,
       ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
       ...(settings['verify-rate'] === undefined ? {} : { verifyBytesPerSecond: settings['verify-rate'] }),
+      http: http && { ...http, token },
       ...(settings['chunk-time'] === undefined ? {} : { chunkMs: settings['chunk-time'] }),
       limits: { 'max-slot-wal': DEFAULT_SLOT_WAL_BYTES, ...limitsOf(settings) },
-      http,
       signal: stop.signal,
       log: session.log,
       onProgress: (line) => {

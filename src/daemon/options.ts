@@ -21,11 +21,12 @@ export interface DaemonOptions {
   readonly wayBackWalBytes?: number;
   /** Ceiling of the verification, for each side; without it as fast as it goes. */
   readonly verifyBytesPerSecond?: number;
+  /** With a token `pause` and `resume` are taken over HTTP. */
+  readonly http: { readonly host: string; readonly port: number; readonly token?: string | null } | null;
   /** Time that a slice of a chunk may take to be copied. Default: DEFAULT_CHUNK_MS. */
   readonly chunkMs?: number;
   /** Limits that this start was given; what `throttle` has set since the last one stays. */
   readonly limits?: LimitChanges;
-  readonly http: { readonly host: string; readonly port: number } | null;
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly onProgress?: (line: string) => void;
