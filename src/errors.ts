@@ -21,7 +21,7 @@ export const ERROR_CODES = {
   LOCK_NOT_ACQUIRED: { exit: 5, retry: 'timed' },
   /** The lag is above its limit. Safe to retry. */
   LAG_TOO_HIGH: { exit: 5, retry: 'timed' },
-  /** The slot is gone, lost or ahead of what is applied: changes may be missing, so the migration stops. */
+  /** The slot is gone, lost or ahead of what is applied: changes may be missing. Before the cutover the daemon recovers by itself; after it the way back ends. */
   SLOT_LOST: { exit: 4, retry: 'never' },
   /** There is no way back (any more): it was not wanted, its stream stopped, or its limit was reached. The application goes on with the partitioned table. */
   WAY_BACK_CLOSED: { exit: 3, retry: 'never' },

@@ -68,6 +68,9 @@ select
   a.failed as after_failed,
   a.total as after_total,
   extract(epoch from h.now - coalesce(b.began, m.created_at))::float8 as copying_seconds,
+  case when rec.number is not null then json_build_object('since', to_char(rec.lost_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'reason', rec.reason, 'held', rec.held, 'compared', rec.compared, 'keys', rec.keys) end as recovery,
+  (select json_build_object('pace', t.pace, 'reasons', t.reasons, 'limits', t.limits) from partitioner.throttle t where t.migration = m.id) as throttle,
   back.phase as way_back_phase,
   back.failure as way_back_failure
 from newest m
@@ -122,6 +125,15 @@ left join lateral (
   from partitioner.verified
   where migration = m.id
 ) r on true
+left join lateral (
+  select o.number, o.lost_at, o.reason, o.held,
+    (select count(*) from partitioner.recovered p where p.migration = m.id and p.checked_at is not null) as compared,
+    (select coalesce(sum(p.keys), 0) from partitioner.recovered p where p.migration = m.id) as keys
+  from partitioner.recovery o
+  where o.migration = m.id and o.finished_at is null
+  order by o.number desc
+  limit 1
+) rec on true
 left join lateral (
   select max(at) as began from partitioner.history where migration = m.id and event = 'prepared'
 ) b on true

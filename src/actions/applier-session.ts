@@ -1,5 +1,5 @@
 import { quoteLiteral } from '../domain/identifier.ts';
-import { LeafMap } from '../domain/leaf-map.ts';
+import { LeafMap, type LeafRange } from '../domain/leaf-map.ts';
 import { parseLsn, type Lsn } from '../domain/lsn.ts';
 import type { RowLayout } from '../domain/net-effect.ts';
 import { parseSnapshot, type PgSnapshot } from '../domain/pg-snapshot.ts';
@@ -13,6 +13,7 @@ import { fetchPosition, listLeaves, listUnits, store, type Position } from '../p
 import { copyOutRows } from '../pg/copy.ts';
 import { fetchPadding } from './added-columns.ts';
 import { listOwedIndexes } from './owed-indexes.ts';
+import { fetchRecovery } from '../pg/recovery-store.ts';
 import { createStageBuffers, type StageBuffers } from './stage-buffers.ts';
 import { padTuple, type PadTuple } from '../domain/pad-tuple.ts';
 import { withoutLate } from '../plan/follow/late.ts';
@@ -20,7 +21,7 @@ import { planApplySql, type ApplySql } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { passGuard } from '../plan/guard.ts';
 import { passRefusal } from '../plan/refuse-retired.ts';
-import { planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
+import { KEPT_UNIT, planResyncSql, type ResyncSql } from '../plan/resync-sql.ts';
 import { comparedColumns, planVerifySql, type VerifySql } from '../plan/verify-sql.ts';
 
 /** A key that the live leaves hold as a snapshot saw it, until the applied position has passed the LSN. */
@@ -66,6 +67,8 @@ export interface ApplierSession {
   baseFence: Fence | null;
   readonly fences: Map<CanonicalKey, Fence>;
   readonly repair: Set<CanonicalKey>;
+  /** A slot was lost: no leaf is live, all that were are one unit whose keys are touched (docs/slot.md). */
+  isRecovering: boolean;
 }
 
 /** Plans are made for small stages joined to indexed leaves: anything but a nested loop over an index scan is wrong there. */
@@ -124,6 +127,7 @@ export async function openApplierSession(
       baseFence: base && base.lsn > position.lsn ? { snapshot: parseSnapshot(base.snapshot), lsn: base.lsn } : null,
       fences: new Map(),
       repair: new Set(),
+      isRecovering: (await fetchRecovery(client, migrationId)) !== null,
     };
     const keys = plan.key.length;
     for (const row of await copyOutRows(client, resync.copyRepairKeys))
@@ -139,6 +143,11 @@ export async function openApplierSession(
   }
 }
 
+/** What becomes of a leaf that nobody planned. */
+export function adoptMade(session: ApplierSession, made: readonly LeafRange[]): void {
+  for (const { unit } of made) session.units.set(unit, session.isRecovering ? 'loading' : 'live');
+}
+
 export function wholeKey(row: readonly (Buffer | null)[], keys: number): Buffer[] {
   return row.slice(0, keys).map((field) => {
     invariant(field !== null, 'a key of the bookkeeping holds a NULL');
@@ -150,7 +159,9 @@ export function liveUnits(session: ApplierSession): ReadonlySet<number> {
   return new Set([...session.units].filter(([, state]) => state === 'live').map(([unit]) => unit));
 }
 
+/** Whose keys are touched by every change. */
 export function loadingUnits(session: ApplierSession): number[] {
+  if (session.isRecovering) return [KEPT_UNIT];
   return [...session.units].filter(([, state]) => state === 'loading').map(([unit]) => unit);
 }
 

@@ -10,7 +10,7 @@ import { invariant, MigratorError } from '../errors.ts';
 import { inTransaction, sqlState } from '../pg/client.ts';
 import { store } from '../pg/control-store.ts';
 import type { Batch } from '../streams/batches.ts';
-import { liveUnits, loadingUnits, type ApplierSession } from './applier-session.ts';
+import { adoptMade, liveUnits, loadingUnits, type ApplierSession } from './applier-session.ts';
 import { ChangeLog } from './log-changes.ts';
 import { makeLiveLeaf, planMissingLeaf } from './make-leaf.ts';
 import { addRepairKeys, copyTuples, mergeDirect, mergeTakingOut, touchKeys, type Merge } from './merge-net-effect.ts';
@@ -66,7 +66,7 @@ export async function applyBatch(session: ApplierSession, batch: Batch): Promise
   session.position = batch.position;
   session.xidReference = done.nextXid;
   session.leaves = leaves;
-  for (const leaf of made) session.units.set(leaf.unit, 'live');
+  adoptMade(session, made);
   for (const key of done.repair) session.repair.add(key);
   for (const [key, fence] of session.fences) if (fence.lsn <= batch.position.lsn) session.fences.delete(key);
   if (session.baseFence && session.baseFence.lsn <= batch.position.lsn) session.baseFence = null;
@@ -153,7 +153,7 @@ async function applySegments(
 ): Promise<Attempt> {
   const { client, migrationId } = session;
   const live = new Set(liveUnits(session));
-  for (const leaf of made) live.add(leaf.unit);
+  if (!session.isRecovering) for (const leaf of made) live.add(leaf.unit);
   const allLive = live.size === new Set([...session.units.keys(), ...made.map(({ unit }) => unit)]).size;
   const isLive = (value: bigint): boolean => live.has(leaves.find(value)!.unit);
   return inTransaction(client, async () => {

@@ -8,7 +8,7 @@ import { loadSql } from '../sql/load.ts';
 /** Class of the advisory lock `(class, migration id)` that a migration's daemon holds. */
 export const DAEMON_LOCK_CLASS = 1_886_545_776;
 
-export type CommandVerb = 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'finish' | 'abort' | 'call off';
+export type CommandVerb = 'pause' | 'resume' | 'throttle' | 'verify' | 'cutover' | 'rollback' | 'finish' | 'abort' | 'call off';
 
 /** Arguments of `cutover` and `rollback` in their command rows. */
 export interface CutoverArguments {
@@ -41,6 +41,7 @@ export async function isDaemonAlive(client: Client, migrationId: number): Promis
 /** What `pause` and `resume` do when no daemon runs: the next one begins so. */
 export async function setPaused(client: Client, migrationId: number, paused: boolean): Promise<void> {
   await store(client, 'store/set-paused', [migrationId, paused]);
+  if (!paused) await store(client, 'recover/release', [migrationId]); // a slot that was dropped to save the disk
 }
 
 /**

@@ -36,11 +36,18 @@ export async function purgeUnit(
 /** Builds what a loaded leaf lacks: primary key, indexes, replica identity, then freezes and analyzes it. Every step may be repeated. */
 export async function finishLeaf(client: Client, schema: string, leaf: LeafRange, steps: readonly FinishStep[]): Promise<void> {
   for (const step of steps) {
-    if (step.makes !== null) {
+    const isMade = async (): Promise<boolean> => {
+      if (step.makes === null) return false;
       const { rows } = await client.query<{ is_valid: boolean }>(loadSql('backfill/index-state'), [schema, step.makes]);
-      if (rows[0]?.is_valid) continue;
+      return rows[0]?.is_valid === true;
+    };
+    if (await isMade()) continue;
+    try {
+      await client.query(step.sql);
+    } catch (error) {
+      // A daemon that was killed leaves its statement running on the server: it may have been built while we waited for the same name.
+      if (!(await isMade().catch(() => false))) throw error;
     }
-    await client.query(step.sql);
   }
   await client.query(`vacuum (freeze, analyze) ${quoteName({ schema, name: leaf.name })}`);
 }

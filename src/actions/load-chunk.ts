@@ -25,8 +25,9 @@ export async function openCopier(settings: ConnectionSettings, clientEncoding: s
       const client = await connect(settings, { applicationName });
       sessions.push(client);
       // Values pass through untouched in the server's own encoding; a reader that forks workers would take the application's cores.
+      // While the writer waits for a lock nothing is read, which the server's kernel would take for a client that is gone.
       await client.query(
-        `set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0; ${passGuard(migrationId)}`,
+        `set client_encoding = ${quoteLiteral(clientEncoding)}; set max_parallel_workers_per_gather = 0; set tcp_user_timeout = 0; ${passGuard(migrationId)}`,
       );
       return client;
     };
@@ -50,7 +51,7 @@ export type ChunkOutcome =
   | { readonly type: 'copied'; readonly rows: number; readonly bytes: number }
   /** The snapshot does not see every applied transaction yet (rule 2): nothing was done, try again soon. */
   | { readonly type: 'unsettled'; readonly xids: readonly string[] }
-  /** Another daemon has copied it. */
+  /** Another daemon has copied it, or the slot was lost since its snapshot. */
   | { readonly type: 'copied before' };
 
 /** The rows of a chunk: a key range of a leaf, or a block range of the whole table. */
@@ -77,7 +78,7 @@ export function chunkQuery(
 /**
  * Copies one chunk in its own short repeatable read transaction, straight into its leaf (or the staging parent), and
  * records it in the transaction that writes it. The reading transaction stays open until the write has committed: a
- * TRUNCATE of the source cannot slip between. Throws SOURCE_CHANGED when the source's definition is no longer the planned one.
+ * TRUNCATE of the source cannot slip between. `isWhole`: the unit has no other chunk. Throws SOURCE_CHANGED when the source's definition is no longer the planned one.
  */
 export async function loadChunk(
   copier: Copier,
@@ -86,6 +87,7 @@ export async function loadChunk(
   extent: KeyInterval,
   into: QualifiedName,
   chunk: ChunkRange,
+  isWhole: boolean,
   signal: AbortSignal,
 ): Promise<ChunkOutcome> {
   const { reader, writer } = copier;
@@ -105,7 +107,7 @@ export async function loadChunk(
       const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
       // A leaf that is copied in one piece is emptied in the same transaction, which lets COPY write its pages frozen and
       // all-visible: the VACUUM after the load finds nothing to do.
-      const whole = unit.kind === 'leaf' && unit.chunks.length === 1;
+      const whole = unit.kind === 'leaf' && isWhole;
       return inTransaction(writer, async () => {
         if (whole) await writer.query(`truncate only ${quoteName(into)}`);
         const { rows, bytes } = await copyThrough(
@@ -115,7 +117,17 @@ export async function loadChunk(
           `copy ${quoteName(into)} (${columns}) from stdin (format ${format}${whole ? ', freeze' : ''})`,
           signal,
         );
-        const finished = await store(writer, 'backfill/finish-chunk', [id, unit.unit, chunk.chunk, rows, bytes, formatLsn(at.walLsn)]);
+        const finished = await store(writer, 'backfill/finish-chunk', [
+          id,
+          unit.unit,
+          chunk.chunk,
+          rows,
+          bytes,
+          formatLsn(at.walLsn),
+          at.slots,
+          chunk.lower?.toString() ?? null,
+          chunk.upper?.toString() ?? null,
+        ]);
         if (finished.length === 0) throw new CopiedBefore();
         invariant(finished.length === 1, 'a chunk is recorded twice');
         return { type: 'copied', rows, bytes } as const;

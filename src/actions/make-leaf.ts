@@ -22,13 +22,14 @@ export function planMissingLeaf(session: ApplierSession, leaves: LeafMap, value:
   return leaf;
 }
 
-/** Makes an empty leaf, live at once, in the session's transaction: nothing of it can have been copied. */
+/** Makes an empty leaf, live at once unless all of them are recovered, in the session's transaction: nothing of it can have been copied. */
 export async function makeLiveLeaf(session: ApplierSession, leaf: LeafRange): Promise<void> {
   const { client, migrationId, plan, table } = session;
   const steps = planLeaf(table, plan.target, plan.partitionKey, leaf);
   for (const step of [...steps.create, ...steps.finish, ...steps.attach]) await client.query(step.sql);
   if (session.isGuarded) await client.query(guardTable({ schema: plan.target.schema, name: leaf.name }, migrationId));
-  await store(client, 'store/insert-unit', [migrationId, leaf.unit, 'live', 'live', leaf.unit, 0, 0]);
+  const state = session.isRecovering ? ['loading', 'resync'] : ['live', 'live'];
+  await store(client, 'store/insert-unit', [migrationId, leaf.unit, ...state, leaf.unit, 0, 0]);
   await store(client, 'store/insert-leaf', [
     migrationId,
     leaf.leaf,

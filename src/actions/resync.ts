@@ -10,7 +10,7 @@ import { addHistory, readSettledPosition, store, type SettledPosition } from '..
 import { copyOutRows } from '../pg/copy.ts';
 import type { PlannedUnit } from '../plan/migration-plan.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
-import { liveUnits, loadingUnits, wholeKey, type ApplierSession } from './applier-session.ts';
+import { adoptMade, liveUnits, loadingUnits, wholeKey, type ApplierSession } from './applier-session.ts';
 import { makeLiveLeaf, planMissingLeaf } from './make-leaf.ts';
 
 /** Touched keys that one transaction of the applier resyncs: its changes wait meanwhile. */
@@ -25,7 +25,7 @@ export type SnapshotOutcome<T> =
   { readonly type: 'done'; readonly value: T } | { readonly type: 'unsettled'; readonly xids: readonly string[] };
 
 /** Runs in a repeatable read transaction of the applier whose snapshot is settled (rule 2). */
-async function inSettledSnapshot<T>(session: ApplierSession, use: (at: SettledPosition) => Promise<T>): Promise<SnapshotOutcome<T>> {
+export async function inSettledSnapshot<T>(session: ApplierSession, use: (at: SettledPosition) => Promise<T>): Promise<SnapshotOutcome<T>> {
   const { client, migrationId } = session;
   return inTransaction(
     client,
@@ -105,7 +105,7 @@ export async function repairKeys(session: ApplierSession): Promise<SnapshotOutco
   return { type: 'done', value: outcome.value.keys };
 }
 
-interface Resynced {
+export interface Resynced {
   readonly fenced: readonly CanonicalKey[];
   readonly snapshot: string;
   readonly lsn: Lsn;
@@ -119,7 +119,7 @@ function nothingResynced(session: ApplierSession, { snapshot, walLsn }: SettledP
 }
 
 /** Puts the job's keys into the state of the transaction's snapshot in every live leaf, fences them, and touches them where units load. */
-async function resyncLive(
+export async function resyncLive(
   session: ApplierSession,
   at: SettledPosition,
   live: ReadonlySet<number>,
@@ -152,9 +152,9 @@ async function resyncLive(
 }
 
 /** Takes over what the committed transaction has made. */
-function adopt(session: ApplierSession, { fenced, snapshot, lsn, leaves, made }: Resynced): void {
+export function adopt(session: ApplierSession, { fenced, snapshot, lsn, leaves, made }: Resynced): void {
   const fence = { snapshot: parseSnapshot(snapshot), lsn };
   for (const key of fenced) session.fences.set(key, fence);
   session.leaves = leaves;
-  for (const leaf of made) session.units.set(leaf.unit, 'live');
+  adoptMade(session, made);
 }

@@ -26,6 +26,7 @@ export function statusLine(status: Status): string {
     parts.push(
       `${after.done}/${after.total} steps after the switch${after.failed > 0 ? ` (${after.failed} FAILED: see partitioner.after_step)` : ''}`,
     );
+  if (status.recovery) parts.push(status.recovery.held ? 'SLOT DROPPED' : `SLOT LOST, ${status.recovery.keys} keys differed so far`);
   const { wayBack } = status;
   if (wayBack?.open === true) parts.push('way back open');
   else if (wayBack && wayBack.reason !== null) parts.push(`no way back: ${wayBack.reason}`);

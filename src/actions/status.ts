@@ -1,6 +1,7 @@
 import type { ErrorFields } from '../errors.ts';
 import { MigratorError } from '../errors.ts';
 import type { Phase } from '../migration/phase.ts';
+import type { Pace, ThrottleLimits } from '../migration/throttle.ts';
 import type { Client } from '../pg/client.ts';
 import { sqlState } from '../pg/client.ts';
 import { hasControlSchema } from '../pg/control-store.ts';
@@ -52,6 +53,18 @@ export interface Status {
   };
   /** What is left to do once a cutover is committed: validating foreign keys. Failed ones stay NOT VALID. */
   readonly after: { readonly done: number; readonly failed: number; readonly total: number };
+  /** A slot was lost, and what may have been missed is looked for; null when none is. `held`: not before `resume`. */
+  readonly recovery: {
+    readonly since: string;
+    readonly reason: string;
+    readonly held: boolean;
+    /** Leaves, or the whole table, that were compared with the source. */
+    readonly compared: number;
+    /** Keys that differed, and are read again. */
+    readonly keys: number;
+  } | null;
+  /** The limits that hold, the pace that they allow, and why. */
+  readonly throttle: Pick<Pace, 'pace' | 'reasons'> & { readonly limits: ThrottleLimits };
   /** After a cutover: whether `rollback` may come, and if not, why. Null in every other phase. Lag and slot are its own while it is open. */
   readonly wayBack: { readonly open: boolean; readonly reason: string | null } | null;
   readonly paused: boolean;
@@ -108,6 +121,8 @@ interface StatusRow {
   after_failed: number;
   after_total: number;
   copying_seconds: number;
+  recovery: Status['recovery'];
+  throttle: Status['throttle'] | null;
   way_back_phase: Phase | null;
   way_back_failure: Status['failure'];
 }
@@ -139,7 +154,7 @@ export function noMigration(table: string | undefined): MigratorError {
 /** parse_ident raises 22023 on a name that cannot be one: that is the user's mistake, not PostgreSQL's. */
 export function rethrowName(error: unknown, table: string | undefined): never {
   if (sqlState(error) !== '22023') throw error;
-  throw new MigratorError('USAGE', `${table ?? ''} is no table name`, {
+  throw new MigratorError('USAGE', `"${table ?? ''}" is no table's name`, {
     hint: 'write schema.table, with double quotes where SQL needs them: app."Events"',
     cause: error,
   });
@@ -189,6 +204,8 @@ function toStatus(row: StatusRow): Status {
       tainted: row.verify_tainted,
     },
     after: { done: row.after_done, failed: row.after_failed, total: row.after_total },
+    recovery: row.recovery,
+    throttle: throttleOf(row),
     wayBack,
     paused: row.paused,
     anomalies: Number(row.anomalies),
@@ -201,6 +218,12 @@ function toStatus(row: StatusRow): Status {
         : null,
     failure: row.failure,
   };
+}
+
+/** What a dead daemon was held by is stale. */
+function throttleOf({ throttle, daemon_alive: isAlive }: StatusRow): Status['throttle'] {
+  const { limits, pace, reasons } = throttle ?? { limits: {}, pace: 'full' as const, reasons: [] };
+  return isAlive ? { pace, reasons, limits } : { pace: 'full', reasons: [], limits };
 }
 
 function wayBackOf({ phase, way_back_phase: wayBack, way_back_failure: failure }: StatusRow): Status['wayBack'] {

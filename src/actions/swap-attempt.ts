@@ -6,7 +6,7 @@ import { invariant, MigratorError } from '../errors.ts';
 import { fetchFingerprint } from '../pg/catalog.ts';
 import { sqlState, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { emitMessage, store, type Migration } from '../pg/control-store.ts';
+import { emitMessage, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { lockTable } from '../plan/attachments/carried.ts';
 import { watchLocks } from './lock-watch.ts';
@@ -204,7 +204,8 @@ export async function attemptSwap(
     await limited('commit');
     return { type: 'switched', receipt };
   } catch (error) {
-    if (commit && (await isCommitted(context.settings, commit.xid))) return { type: 'switched', receipt: commit.receipt };
+    if (commit && (await isCommitted(context.settings, commit.xid, hasReceipt(commit.receipt))))
+      return { type: 'switched', receipt: commit.receipt };
     const type =
       error instanceof HoldLimit ? 'hold_limit' : error instanceof AttachmentsChanged ? 'changed' : OUTCOME_OF_STATE[sqlState(error) ?? ''];
     await locker.query('rollback').catch(() => undefined);
@@ -239,6 +240,14 @@ async function displayNames(client: Client, source: QualifiedName, retired: Qual
     [source.schema, source.name, retired.schema, retired.name],
   );
   return rows[0]!;
+}
+
+/** Whether the receipt of this very attempt is committed. */
+function hasReceipt({ migration, startedAt }: CutoverReceipt): (client: Client) => Promise<boolean> {
+  return async (client) => {
+    const now = (await fetchMigrationById(client, migration))?.receipt as Partial<CutoverReceipt> | null | undefined;
+    return now?.startedAt === startedAt;
+  };
 }
 
 /** What hangs on the table changed between the plan of the swap and the lock: planned anew in the next attempt. */

@@ -96,17 +96,30 @@ export function lockOrder({ first, next }: Pick<Swap, 'first' | 'next'>, last: D
 const ASK_MS = 50;
 const ASK_TIMES = 600;
 
-/** Whether a transaction whose COMMIT was not answered has committed: asked on another session until the server knows. */
-export async function isCommitted(settings: ConnectionSettings, xid: string): Promise<boolean> {
+/** invalid_parameter_value: a transaction id that is still to come. The server has crashed before it wrote down that it was handed out. */
+const NEVER_ASSIGNED = '22023';
+
+/**
+ * Whether the transaction of a switch whose COMMIT was not answered has committed: asked on another session until the server knows. After a crash the
+ * server may hand out its id once more, so that it has committed says nothing: what it has written does.
+ */
+export async function isCommitted(
+  settings: ConnectionSettings,
+  xid: string,
+  isThere: (client: Client) => Promise<boolean>,
+): Promise<boolean> {
   for (let times = 0; ; times++) {
-    const status = await withClient(settings, { applicationName: 'partitioner cutover' }, async (client) => {
-      const [row] = await store(client, 'cutover/transaction-status', [xid]);
-      return row?.status as string | null;
+    const outcome = await withClient(settings, { applicationName: 'partitioner cutover' }, async (client) => {
+      const [row] = await store(client, 'cutover/transaction-status', [xid]).catch((error: unknown) => {
+        if (sqlState(error) === NEVER_ASSIGNED) return [{ status: 'aborted' }];
+        throw error;
+      });
+      return row?.status === 'in progress' ? null : isThere(client);
     }).catch((error: unknown) => {
       if (times >= ASK_TIMES) throw error;
-      return 'in progress'; // the server may be starting again
+      return null; // the server may be starting again
     });
-    if (status !== 'in progress') return status === 'committed';
+    if (outcome !== null) return outcome;
     if (times >= ASK_TIMES) return false;
     await sleep(ASK_MS);
   }

@@ -1,4 +1,5 @@
 import type { LeafRange } from '../domain/leaf-map.ts';
+import { formatLsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
 import { readSettledPosition, store } from '../pg/control-store.ts';
@@ -36,30 +37,20 @@ export const TRANSIENT: ReadonlySet<string> = new Set(['40001', '40P01']);
  * in the log after it.
  */
 export async function verifyRange(client: Client, verification: Verification, part: Part, rows: number): Promise<RangeOutcome> {
-  const { migrationId, plan, sql } = verification;
+  const { migrationId, sql } = verification;
   try {
     return await inTransaction(
       client,
       async (): Promise<RangeOutcome> => {
         const settled = await readSettledPosition(client, migrationId);
         if (settled.unseen > 0) return { type: 'unsettled' };
-        const open = rangeFrom(part);
-        const boundary = sql.boundary(open, rows);
-        const [end] = (await client.query<Record<string, string | null>>(boundary.text, boundary.values)).rows;
-        const ends = end && Object.values(end).every((value) => value !== null) ? (Object.values(end) as string[]) : null;
-        const range = endAt(plan.partitionKey.kind, open, ends);
-        const sums = sql.sums(range);
-        const [sides] = (await client.query<{ source: string; target: string }>(sums.text, sums.values)).rows;
-        let suspects = 0;
-        if (sides!.source !== sides!.target) {
+        const { compared, differing, reached } = await compareNext(client, verification, part, rows, async (range) => {
           const narrowed = sql.seeRange(range, MOST_SUSPECTS, part.part);
-          suspects = (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
-          if (suspects >= MOST_SUSPECTS) return { type: 'crowded' };
-        }
-        const compared = Number(sides!.source.split(' ')[0]);
-        const reached = reachedBy(range, ends);
+          return (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
+        });
+        if (differing >= MOST_SUSPECTS) return { type: 'crowded' };
         await store(client, 'verify/advance-part', [migrationId, part.part, reached, compared]);
-        return { type: 'compared', rows: compared, suspects, reached };
+        return { type: 'compared', rows: compared, suspects: differing, reached };
       },
       'begin isolation level repeatable read',
     );
@@ -68,6 +59,51 @@ export async function verifyRange(client: Client, verification: Verification, pa
     if (TRANSIENT.has(sqlState(error) ?? '')) return { type: 'unsettled' };
     throw error;
   }
+}
+
+/**
+ * Of a recovery: compares a kept part's next range. Keys that differ are touched, whatever makes them differ: they are read again.
+ */
+export async function recoverRange(client: Client, verification: Verification, part: Part, rows: number): Promise<RangeOutcome> {
+  const { migrationId, sql } = verification;
+  try {
+    return await inTransaction(
+      client,
+      async (): Promise<RangeOutcome> => {
+        const settled = await readSettledPosition(client, migrationId);
+        if (settled.unseen > 0) return { type: 'unsettled' };
+        const { compared, differing, reached } = await compareNext(client, verification, part, rows, async (range) => {
+          const narrowed = sql.touchRange(range);
+          return (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
+        });
+        await store(client, 'recover/advance-part', [migrationId, part.part, reached, differing, formatLsn(settled.walLsn)]);
+        return { type: 'compared', rows: compared, suspects: differing, reached };
+      },
+      'begin isolation level repeatable read',
+    );
+  } catch (error) {
+    if (TRANSIENT.has(sqlState(error) ?? '')) return { type: 'unsettled' }; // the applier takes a key that this range has seen too
+    throw error;
+  }
+}
+
+/** The part's next range, in the snapshot of the transaction: both sides hashed, and looked into where they differ. */
+async function compareNext(
+  client: Client,
+  { plan, sql }: Verification,
+  part: Part,
+  rows: number,
+  see: (range: KeyRange) => Promise<number>,
+): Promise<{ compared: number; differing: number; reached: readonly string[] | null }> {
+  const open = rangeFrom(part);
+  const boundary = sql.boundary(open, rows);
+  const [end] = (await client.query<Record<string, string | null>>(boundary.text, boundary.values)).rows;
+  const ends = end && Object.values(end).every((value) => value !== null) ? (Object.values(end) as string[]) : null;
+  const range = endAt(plan.partitionKey.kind, open, ends);
+  const sums = sql.sums(range);
+  const [sides] = (await client.query<{ source: string; target: string }>(sums.text, sums.values)).rows;
+  const differing = sides!.source === sides!.target ? 0 : await see(range);
+  return { compared: Number(sides!.source.split(' ')[0]), differing, reached: reachedBy(range, ends) };
 }
 
 /** Of a table whose ranges are primary keys: rows that stand in a leaf where they do not belong. */

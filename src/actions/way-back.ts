@@ -103,13 +103,18 @@ export async function dropUnopened(client: Client, migrationId: number): Promise
   if (!opened) await dropWaysBack(client, migrationId);
 }
 
-/** Removes every way back of a migration, open or not: slots, publications, key tables, rows. Safe to repeat. */
+/** Removes every way back of a migration, open or not: slots, publications, key tables, rows; and what is left of one that nobody knows. Safe to repeat. */
 export async function dropWaysBack(client: Client, migrationId: number): Promise<void> {
   for (const { id, slotName: slot, publicationName: publication } of await listWaysBack(client, migrationId)) {
     await stopStream(client, { slotName: slot, publicationName: publication });
     await client.query(`drop table if exists ${KEY_TABLES.map((kind) => quoteName(keyTable(kind, id))).join(', ')}`);
     await client.query('delete from partitioner.migration where id = $1', [id]);
   }
+  for (const { name, kind } of await store(client, 'store/orphans'))
+    await stopStream(client, {
+      slotName: kind === 'slot' ? String(name) : '',
+      publicationName: kind === 'publication' ? String(name) : '',
+    });
 }
 
 /** A stream ends, of whichever direction: nothing retains WAL any more. */

@@ -13,6 +13,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   status: async () => (await import('./status.ts')).status,
   pause: async () => (await import('./pause.ts')).pause,
   resume: async () => (await import('./pause.ts')).resume,
+  throttle: async () => (await import('./throttle.ts')).throttle,
   verify: async () => (await import('./verify.ts')).verify,
   cutover: async () => (await import('./cutover.ts')).cutover,
   rollback: async () => (await import('./rollback.ts')).rollback,
@@ -52,7 +53,10 @@ function usageError(error: CommanderError, argv: readonly string[]): MigratorErr
   if (error.code === 'commander.unknownCommand') return unknownVerb(/'(.*)'/.exec(first)?.[1] ?? '', suggestion);
   const invalid = /^option '(--[a-z-]+).*' argument '[^]*' is invalid\. ([^]*)$/.exec(first);
   return new MigratorError('USAGE', invalid ? `${invalid[1]!}: ${invalid[2]!}` : first, {
-    hint: suggestion === undefined ? 'partitioner --help' : `did you mean ${suggestion}?`,
+    hint:
+      suggestion === undefined
+        ? ['partitioner', ...words.slice(0, 1).filter((word) => word in VERBS), '--help'].join(' ')
+        : `did you mean ${suggestion}?`,
   });
 }
 

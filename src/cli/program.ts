@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { existsSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import {
   CONNECTION_SETTINGS,
   CUTOVER_SETTINGS,
+  LIMIT_SETTINGS,
   PARTITION_SETTINGS,
   START_SETTINGS,
   type Setting,
@@ -124,6 +126,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
   );
   addPartitioning(start);
   addSettings(start, START_SETTINGS);
+  addSettings(start, LIMIT_SETTINGS);
   verb(
     'status',
     '[TABLE] [flags]',
@@ -131,7 +134,16 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'With --json one document: an object for one migration, an array for several.',
   ).option('--watch', 'redraw every second until Ctrl-C; with --json one document per line');
   verb('pause', 'TABLE [flags]', 'stops the copy; changes are still followed', '');
-  verb('resume', 'TABLE [flags]', 'goes on with the copy', '');
+  verb('resume', 'TABLE [flags]', 'goes on with the copy; after a slot was dropped to save the disk: makes it anew', '');
+  addSettings(
+    verb(
+      'throttle',
+      'TABLE [flags]',
+      'sets limits that keep the copy beside the application, at once',
+      'Without a limit it prints those that hold. They are kept until the migration ends: a start that is given the same flags as the one before changes nothing.',
+    ),
+    LIMIT_SETTINGS,
+  );
   verb(
     'verify',
     'TABLE [flags]',
@@ -195,7 +207,11 @@ function addSettings(command: Command, settings: Record<string, Setting<unknown>
     command.addOption(
       option.argParser((value, before: unknown) => {
         const parsed = checked(parse, value);
-        return before === undefined ? parsed : (setting.merge?.(before, parsed) ?? parsed);
+        if (before === undefined) return parsed;
+        if (setting.merge) return setting.merge(before, parsed);
+        // Which of two values was meant nobody can tell; the same one twice is none of our business.
+        if (isDeepStrictEqual(before, parsed)) return parsed;
+        throw new InvalidArgumentError(name === 'database-url' ? 'it is given twice' : `it is given twice, the second time as "${value}"`);
       }),
     );
   }
@@ -231,7 +247,8 @@ function invocationOf(command: Command): Invocation {
   const own: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(values)) {
     const name = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    if (name in SETTING_NAMES) settings[name] = value;
+    // commander makes '' of a parser's null (`off`); no setting takes an empty text.
+    if (name in SETTING_NAMES) settings[name] = value === '' ? null : value;
     else own[key] = value;
   }
   return {
@@ -247,6 +264,7 @@ const SETTING_NAMES: Readonly<Record<SettingName, unknown>> = {
   ...CONNECTION_SETTINGS,
   ...PARTITION_SETTINGS,
   ...START_SETTINGS,
+  ...LIMIT_SETTINGS,
   ...CUTOVER_SETTINGS,
 };
 

@@ -1,4 +1,6 @@
+import { isStepText } from '../domain/partition-key.ts';
 import { parseDuration, parseSize } from '../domain/quantity.ts';
+import type { LimitChanges, LimitName } from '../migration/throttle.ts';
 import { parseDecisions, type Decisions } from '../plan/decisions.ts';
 
 /** A setting that a flag (`--every month`) and the configuration file (`every: month`) share. `parse` throws a RangeError that says what is expected. */
@@ -13,6 +15,12 @@ export interface Setting<T> {
 
 const text = (value: string): string => {
   if (value.trim() === '') throw new RangeError('it is empty');
+  return value;
+};
+
+const step = (value: string): string => {
+  if (!isStepText(value))
+    throw new RangeError(`"${value}" is no step: hour, day, week, month, quarter, year, "2 weeks", or a number of values`);
   return value;
 };
 
@@ -73,7 +81,7 @@ export const PARTITION_SETTINGS = {
   every: {
     placeholder: 'STEP',
     help: 'hour, day, week, month, quarter, year, "2 weeks", or a number for an integer column (default: month)',
-    parse: text,
+    parse: step,
   },
   from: { placeholder: 'VALUE', help: 'first bound; older rows go into one edge leaf (default: the oldest row)', parse: text },
   premake: { placeholder: 'N', help: 'leaves made ahead of the newest (default: 3)', parse: integer(0, 1000) },
@@ -101,6 +109,11 @@ export const START_SETTINGS = {
     help: 'address of the dashboard and the metrics (default: 127.0.0.1:9187)',
     parse: parseHttpAddress,
   },
+  'http-token-file': {
+    placeholder: 'FILE',
+    help: 'its first line is the bearer token that pause and resume over HTTP need; or PARTITIONER_HTTP_TOKEN (default: neither is taken)',
+    parse: text,
+  },
   'way-back-wal': {
     placeholder: 'SIZE',
     help: 'after the cutover: close the way back when its slot retains more WAL than this (default: 64GB)',
@@ -112,7 +125,68 @@ export const START_SETTINGS = {
     help: 'the verification reads no more than this a second, on either side (default: no limit)',
     parse: atLeast(1024, '1kB', parseSize),
   },
+  'chunk-time': {
+    placeholder: 'DURATION',
+    help: 'a slice of rows is cut so that copying it takes no longer than about this (default: 5s)',
+    parse: atLeast(100, '100ms', parseDuration),
+  },
 } satisfies Record<string, Setting<unknown>>;
+
+/** `off` is null: no limit. */
+const orOff =
+  (parse: (text: string) => number) =>
+  (value: string): number | null => {
+    if (value === 'off') return null;
+    try {
+      return parse(value);
+    } catch (error) {
+      throw error instanceof RangeError ? new RangeError(`${error.message}, or off`) : error;
+    }
+  };
+
+/** Of `start` and `throttle`. From three quarters of a limit on the copy goes on half of the time, at the limit it is held. */
+export const LIMIT_SETTINGS = {
+  'max-slot-wal': {
+    placeholder: 'SIZE|off',
+    help: 'hold the copy while the slot retains more WAL than this (default: 64GB)',
+    parse: orOff(atLeast(1, '1 byte', parseSize)),
+  },
+  'drop-slot-wal': {
+    placeholder: 'SIZE|off',
+    help: 'drop the slot when it retains more WAL than this, to save the disk; `resume` then recovers (default: off)',
+    parse: orOff(atLeast(1, '1 byte', parseSize)),
+  },
+  'max-replay-lag': {
+    placeholder: 'DURATION|off',
+    help: 'hold the copy while a standby replays later than this (default: off)',
+    parse: orOff(atLeast(1, '1ms', parseDuration)),
+  },
+  'max-sessions': {
+    placeholder: 'N|off',
+    help: 'hold the copy while more sessions of others than this work (default: off)',
+    parse: orOff(integer(1, 1_000_000)),
+  },
+  'max-wal-rate': {
+    placeholder: 'SIZE|off',
+    help: 'hold the copy while the server writes more WAL than this a second (default: off)',
+    parse: orOff(atLeast(1, '1 byte', parseSize)),
+  },
+  'max-commit-latency': {
+    placeholder: 'DURATION|off',
+    help: 'hold the copy while a small commit, tried once a second, takes longer than this (default: off)',
+    parse: orOff(atLeast(1, '1ms', parseDuration)),
+  },
+  'copy-rate': {
+    placeholder: 'SIZE|off',
+    help: 'copy no more than this a second (default: off)',
+    parse: orOff(atLeast(1024, '1kB', parseSize)),
+  },
+} satisfies Record<LimitName, Setting<number | null>>;
+
+/** The limits among the settings; null takes one away. */
+export function limitsOf(settings: SettingValues): LimitChanges {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => name in LIMIT_SETTINGS));
+}
 
 export const CUTOVER_SETTINGS = {
   'lock-timeout': {
@@ -139,7 +213,7 @@ export const CUTOVER_SETTINGS = {
 } satisfies Record<string, Setting<unknown>>;
 
 /** Every setting that the configuration file may hold. */
-export const ALL_SETTINGS = { ...CONNECTION_SETTINGS, ...PARTITION_SETTINGS, ...START_SETTINGS, ...CUTOVER_SETTINGS };
+export const ALL_SETTINGS = { ...CONNECTION_SETTINGS, ...PARTITION_SETTINGS, ...START_SETTINGS, ...LIMIT_SETTINGS, ...CUTOVER_SETTINGS };
 
 type Values<G extends Record<string, Setting<unknown>>> = { -readonly [K in keyof G]?: ReturnType<G[K]['parse']> };
 
@@ -148,4 +222,4 @@ export type SettingValues = Values<typeof ALL_SETTINGS>;
 export type SettingName = keyof typeof ALL_SETTINGS;
 
 /** Settings of one table rather than of the connection. */
-export const TABLE_SETTINGS = { ...PARTITION_SETTINGS, ...START_SETTINGS, ...CUTOVER_SETTINGS };
+export const TABLE_SETTINGS = { ...PARTITION_SETTINGS, ...START_SETTINGS, ...LIMIT_SETTINGS, ...CUTOVER_SETTINGS };

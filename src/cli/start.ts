@@ -7,15 +7,19 @@ import { describeConnection } from '../pg/connection.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { hasBlocker } from './check.ts';
 import { findMigration, isOpen, requirePhase } from './find-migration.ts';
+import { readHttpToken } from './http-token.ts';
 import { createProgressLine, print, printJson } from './output.ts';
 import { planOptionsOf, refuseOtherOptions } from './plan-options.ts';
 import type { Invocation, Verb } from './program.ts';
 import { renderFindings } from './render-findings.ts';
 import { oneTable, openSession, withSession, type Session } from './session.ts';
+import { limitsOf } from './settings.ts';
 import { onStopSignal } from './stop-signal.ts';
 
 const DEFAULT_HTTP = { host: '127.0.0.1', port: 9187 };
 const DEFAULT_JOBS = 2;
+/** Hours of a busy server, and less than what most disks have left. */
+const DEFAULT_SLOT_WAL_BYTES = 64 * 2 ** 30;
 /** A log file wants no line a second for ten hours. */
 const PLAIN_PROGRESS_MS = 5_000;
 
@@ -24,6 +28,7 @@ export const start: Verb = async (invocation) => {
   const session = openSession(invocation, 'info');
   const table = oneTable(invocation, session.config, 'start');
   const settings = session.settings(table);
+  const token = readHttpToken(settings['http-token-file'], process.env);
   const decision = await decide(invocation, session, table);
   if (!decision) return 2;
 
@@ -41,7 +46,9 @@ export const start: Verb = async (invocation) => {
       jobs,
       ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
       ...(settings['verify-rate'] === undefined ? {} : { verifyBytesPerSecond: settings['verify-rate'] }),
-      http,
+      http: http && { ...http, token },
+      ...(settings['chunk-time'] === undefined ? {} : { chunkMs: settings['chunk-time'] }),
+      limits: { 'max-slot-wal': DEFAULT_SLOT_WAL_BYTES, ...limitsOf(settings) },
       signal: stop.signal,
       log: session.log,
       onProgress: (line) => {

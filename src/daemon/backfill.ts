@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { finishLeaf, purgeUnit } from '../actions/finish-leaf.ts';
-import { abandonCopier, closeCopier, loadChunk, openCopier, type Copier } from '../actions/load-chunk.ts';
+import { abandonCopier, closeCopier, openCopier, type Copier } from '../actions/load-chunk.ts';
 import { buildOwedIndexes, listOwedIndexes } from '../actions/owed-indexes.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
@@ -8,24 +7,17 @@ import type { Lsn } from '../domain/lsn.ts';
 import { invariant } from '../errors.ts';
 import { abandon, close, connect, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import {
-  addHistory,
-  emitMessage,
-  listOpenChunks,
-  listUnits,
-  store,
-  type ChunkRange,
-  type Migration,
-  type StoredUnit,
-} from '../pg/control-store.ts';
+import { addHistory, emitMessage, listOpenChunks, listUnits, store, type Migration, type StoredUnit } from '../pg/control-store.ts';
 import type { MigrationPlan, PlannedLeaf, PlannedUnit } from '../plan/migration-plan.ts';
 import { passGuard } from '../plan/guard.ts';
 import { joinIntervals } from '../plan/resync-sql.ts';
 import { planUnstage, stagingName } from '../plan/staging.ts';
 import { loadSql } from '../sql/load.ts';
 import type { Applier } from './applier.ts';
+import { copyChunk, type CopyPace } from './copy-chunk.ts';
 import { GoLives } from './go-live.ts';
 import { Pool } from './pool.ts';
+import type { Rate } from './rate.ts';
 
 export interface BackfillOptions {
   readonly settings: ConnectionSettings;
@@ -34,6 +26,11 @@ export interface BackfillOptions {
   /** Copy streams at a time, and as many index builders beside them. */
   readonly jobs: number;
   readonly clientEncoding: string;
+  readonly pace: CopyPace;
+  /** The ceiling of what is copied in a second. */
+  readonly rate: Rate;
+  /** Whether the work is to go on half of the time only. */
+  readonly isSlow: () => boolean;
   /** A session for the bookkeeping, one statement at a time. */
   readonly desk: Pool<Client>;
   /** Resolves when the backfill is not paused, rejects when the signal aborts. */
@@ -46,7 +43,6 @@ export interface BackfillOptions {
   readonly signal: AbortSignal;
 }
 
-const UNSETTLED_RETRY_MS = 50;
 /** Loaded units that wait for others to have gone live. */
 const MOST_WAITING = 8;
 
@@ -158,32 +154,7 @@ async function copyChunks(
   const extents = joinIntervals(leaves);
   invariant(extents.length === 1, `the leaves of unit ${unit.unit} do not follow each other`);
   const chunks = await desk.use((client) => listOpenChunks(client, migration.id, unit.unit));
-  await Promise.all(
-    chunks.map((chunk) =>
-      copiers.use(async (copier) => {
-        await copyChunk(options, copier, chunk, (current) => loadChunk(current, migration, unit, extents[0]!, into, chunk, options.signal));
-      }),
-    ),
-  );
-}
-
-async function copyChunk(
-  { unpaused, onCopied, onWaiting, signal }: BackfillOptions,
-  copier: Copier,
-  chunk: ChunkRange,
-  load: (copier: Copier) => ReturnType<typeof loadChunk>,
-): Promise<void> {
-  for (;;) {
-    await unpaused(signal);
-    signal.throwIfAborted();
-    const outcome = await load(copier);
-    if (outcome.type === 'copied') onCopied(outcome.rows, outcome.bytes);
-    if (outcome.type !== 'unsettled') return onWaiting(null);
-    onWaiting(
-      `transactions that are committed and not yet visible before chunk ${chunk.chunk} can be read: ${outcome.xids.slice(0, 5).join(', ')}`,
-    );
-    await sleep(UNSETTLED_RETRY_MS);
-  }
+  await Promise.all(chunks.map((chunk) => copiers.use((copier) => copyChunk(options, copier, { unit, extent: extents[0]!, into }, chunk))));
 }
 
 async function purge(options: BackfillOptions, unit: number, into: QualifiedName, finishers: Pool<Client>): Promise<void> {

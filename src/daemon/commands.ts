@@ -6,6 +6,7 @@ import { dropUnopened, prepareWayBack } from '../actions/way-back.ts';
 import { MigratorError } from '../errors.ts';
 import { toMigratorError, withClient } from '../pg/client.ts';
 import { addHistory, store } from '../pg/control-store.ts';
+import { changeLimits, limitChanges } from '../pg/throttle-store.ts';
 import type { Decisions } from '../plan/decisions.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { untilReady } from './assert-ready.ts';
@@ -121,6 +122,9 @@ async function run(options: CommandOptions, command: Command): Promise<Performed
       state.paused$.next(paused);
       return {};
     }
+    case 'throttle':
+      state.limits$.next(await changeLimits(listener, migration.id, limitChanges(command.arguments)));
+      return {};
     case 'verify':
       return command.arguments.repair === true
         ? { repaired: await options.verifier.repair(), pass: await options.verifier.restart() }

@@ -11,11 +11,13 @@ import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { addHistory, fetchMigration, fetchMigrationById, store, upgradeControlSchema, type Migration } from '../pg/control-store.ts';
+import { addHistory, completeControlSchema, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
+import { startLimits } from '../pg/throttle-store.ts';
 import { keepBeating } from './heartbeat.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runFollowing } from './run-following.ts';
+import { isSlotLost, noteSlotLost } from './settle-slot.ts';
 import { createAfterRunner } from './after-runner.ts';
 import { serveSwitched, type Worker } from './way-back.ts';
 
@@ -25,7 +27,7 @@ const RESTART_MS = { first: 500, most: 30_000 };
 /**
  * The sync daemon of one table: prepares or resumes the migration and works on it until it is switched, aborted or
  * stopped. A second daemon of the same table stands by and takes over when the first one's session ends. A lost
- * connection restarts it from what is committed, with growing pauses that progress resets.
+ * connection restarts it from what is committed, with growing pauses that progress resets (not a message, nor the position of an idle stream).
  * Throws what cannot be retried, after recording it as the migration's failure.
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
@@ -34,6 +36,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   let pause = RESTART_MS.first;
   while (!isStopped()) {
     const progress = { made: false };
+    const begun = performance.now();
     try {
       await withClient(settings, { applicationName: 'partitioner daemon' }, (control) =>
         serve(options, control, () => (progress.made = true)),
@@ -43,7 +46,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       if (isStopped() && isAbort(error)) return;
       const failure = explainError(error);
       if (decideRetry(error) !== 'timed') throw failure;
-      if (progress.made) pause = RESTART_MS.first;
+      // Who has gone on for longer than the longest pause was not failing all the while, had he only little to do.
+      if (progress.made || performance.now() - begun > RESTART_MS.most) pause = RESTART_MS.first;
       log.warn(
         { code: failure.code, err: failure.message, detail: failure.detail, retryMs: pause },
         'connection lost or refused, starting again from what is committed',
@@ -73,12 +77,13 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
   const closing: (() => Promise<void>)[] = [];
   const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
+    await completeControlSchema(control);
     migration = await fetchMigrationById(control, id);
     if (!migration) return; // aborted while we stood by
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
-    await upgradeControlSchema(control);
     settings = { ...settings, claim: await takeOver(control, id) };
     await beat(control);
+    await startLimits(control, id, options.limits ?? {});
     const beating = keepBeating(settings, beat, hushed.signal);
     const hush = async (): Promise<void> => {
       hushed.abort();
@@ -131,6 +136,10 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
       await abortMigration(settings, migration.id, log);
     } else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
+  } catch (error) {
+    if (!isSlotLost(error) || signal.aborted) throw error;
+    await noteSlotLost(worker, migration, error);
+    return true;
   } finally {
     await afterSteps.stop();
   }

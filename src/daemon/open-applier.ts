@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { ApplierSession } from '../actions/applier-session.ts';
-import { formatLsn } from '../domain/lsn.ts';
+import { fetchSlotLoss } from '../actions/slot-loss.ts';
 import type { Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
-import { fetchSlot, type Migration } from '../pg/control-store.ts';
+import type { Migration } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { openReplication } from '../streams/replication.ts';
 import { Applier } from './applier.ts';
@@ -30,16 +30,8 @@ export async function openApplier(
   closing: (() => Promise<unknown>)[],
 ): Promise<Applier> {
   const { plan } = migration;
-  const slot = await fetchSlot(control, plan.slotName);
-  if (!slot) throw slotLost(plan.slotName, 'it was dropped');
-  if (slot.walStatus === 'lost') throw slotLost(plan.slotName, 'its WAL was removed (max_slot_wal_keep_size)');
-  // The slot is told only what is committed; were it ahead (a failover, a hand), changes between the two would be lost.
-  if (slot.confirmedLsn > session.position.lsn) {
-    throw slotLost(
-      plan.slotName,
-      `it stands at ${formatLsn(slot.confirmedLsn)}, ahead of the applied position ${formatLsn(session.position.lsn)}`,
-    );
-  }
+  const loss = await fetchSlotLoss(control, plan.slotName, session.position.lsn);
+  if (loss !== null) throw slotLost(plan.slotName, loss);
   const replication = openReplication({
     settings,
     slotName: plan.slotName,

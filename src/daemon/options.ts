@@ -1,9 +1,13 @@
 import type { Logger } from 'pino';
 import type { ConnectionSettings } from '../pg/connection.ts';
+import type { LimitChanges } from '../migration/throttle.ts';
 import type { PlanOptions } from '../plan/options.ts';
 
 /** Hours of a busy server, and less than what most disks have left. */
 export const DEFAULT_WAY_BACK_WAL_BYTES = 64 * 2 ** 30;
+
+/** A chunk is copied in one to three seconds on a common server; on a slow one it is cut. */
+export const DEFAULT_CHUNK_MS = 5_000;
 
 /** What a sync daemon is started with. */
 export interface DaemonOptions {
@@ -17,7 +21,12 @@ export interface DaemonOptions {
   readonly wayBackWalBytes?: number;
   /** Ceiling of the verification, for each side; without it as fast as it goes. */
   readonly verifyBytesPerSecond?: number;
-  readonly http: { readonly host: string; readonly port: number } | null;
+  /** With a token `pause` and `resume` are taken over HTTP. */
+  readonly http: { readonly host: string; readonly port: number; readonly token?: string | null } | null;
+  /** Time that a slice of a chunk may take to be copied. Default: DEFAULT_CHUNK_MS. */
+  readonly chunkMs?: number;
+  /** Limits that this start was given; what `throttle` has set since the last one stays. */
+  readonly limits?: LimitChanges;
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly onProgress?: (line: string) => void;

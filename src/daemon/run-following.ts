@@ -7,6 +7,7 @@ import type { Migration } from '../pg/control-store.ts';
 import type { CommandEnd } from './command-context.ts';
 import { decideRetry } from './retry.ts';
 import { runMigration } from './run-migration.ts';
+import { settleSlot } from './settle-slot.ts';
 import type { Worker } from './way-back.ts';
 
 /**
@@ -18,6 +19,8 @@ export async function runFollowing(worker: Worker, migrationId: number): Promise
   const { control, log, signal } = worker;
   for (;;) {
     const table = await followDefinition(control, await reloadMigration(control, migrationId), log);
+    const end = await settleSlot(worker, await reloadMigration(control, migrationId), table);
+    if (end) return end;
     const migration = await reloadMigration(control, migrationId);
     try {
       return await runMigration({ ...worker, migration, table, wayBack: null });

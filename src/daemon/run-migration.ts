@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import {
+  concat,
   defer,
+  EMPTY,
   exhaustMap,
   filter,
   from,
@@ -25,18 +27,24 @@ import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
+import { performOverHttp } from './http-control.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
 import { emitMessage, type Migration } from '../pg/control-store.ts';
+import { fetchLimits } from '../pg/throttle-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { Applier, AppliedEvent } from './applier.ts';
 import { runBackfill } from './backfill.ts';
 import type { CommandEnd, RunningWayBack } from './command-context.ts';
 import { commands$ } from './commands.ts';
-import { DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
+import { DEFAULT_CHUNK_MS, DEFAULT_WAY_BACK_WAL_BYTES, type DaemonOptions } from './options.ts';
 import { watchDefinition$ } from './definition-watch.ts';
 import { Pool } from './pool.ts';
+import { CopyPace } from './copy-chunk.ts';
+import { Rate } from './rate.ts';
+import { throttle$ } from './throttle.ts';
 import { monitor$ } from './monitor.ts';
+import { runRecovery } from './recovery.ts';
 import { openApplier } from './open-applier.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
@@ -74,7 +82,8 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     const listener = await open(closing, () => connect(settings, { applicationName: 'partitioner commands' }));
     const pusher = await open(closing, () => connect(settings, { applicationName: 'partitioner fence' }));
     const following = (applier = await openApplier(options, session, closing));
-    const state = createSharedState(migration.paused);
+    const state = createSharedState(migration.paused, await fetchLimits(control, migration.id));
+    const rate = new Rate(null);
     const metrics = createMetrics(String(wayBack?.parent.id ?? migration.id));
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
@@ -98,6 +107,9 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
         jobs: options.jobs,
         clientEncoding: session.clientEncoding,
         desk,
+        pace: new CopyPace(options.chunkMs ?? DEFAULT_CHUNK_MS),
+        rate,
+        isSlow: () => state.pace$.value.pace === 'slow' || state.outrun$.value !== null,
         unpaused: (until) => untilUnpaused(state, until),
         passed,
         onCopied: (rows) => {
@@ -113,6 +125,27 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       closing.push(() => running.catch(() => undefined));
       return from(running);
     });
+    const recovered$ = defer(() => {
+      if (wayBack) return EMPTY;
+      const running = runRecovery({
+        settings,
+        migrationId: migration.id,
+        plan: migration.plan,
+        sql: session.verify,
+        applier: following,
+        jobs: options.jobs,
+        bytesPerSecond: options.verifyBytesPerSecond ?? null,
+        rowBytes: rowBytesOf(migration.plan),
+        desk,
+        unpaused: (until) => untilUnpaused(state, until),
+        passed,
+        onWaiting,
+        signal: stop,
+        log,
+      });
+      closing.push(() => running.catch(() => undefined));
+      return from(running);
+    }).pipe(ignoreElements());
     const verifier = new Verifier({
       settings,
       migrationId: migration.id,
@@ -171,7 +204,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       merge(
         applied$,
         merge(
-          backfill$.pipe(ignoreElements()),
+          concat(recovered$, backfill$.pipe(ignoreElements())),
           verified$.pipe(ignoreElements()),
           command$.pipe(
             tap(() => {
@@ -180,6 +213,11 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
           ),
           monitored$,
           defined$,
+          wayBack ? NEVER : throttle$({ settings, migrationId: migration.id, slotName: migration.plan.slotName, desk, state, log }),
+          state.limits$.pipe(
+            tap((limits) => (rate.perSecond = limits['copy-rate'] ?? null)),
+            ignoreElements(),
+          ),
           push$(following, pusher).pipe(ignoreElements()),
           ...[control, session.client, listener, pusher].map(lost$),
         ).pipe(takeUntil(stopping$)),
@@ -195,7 +233,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
 }
 
 async function serveHttp(
-  { http, migration, log }: RunOptions,
+  { http, migration, wayBack, settings, log }: RunOptions,
   desk: Pool<Client>,
   metrics: Metrics,
   closing: (() => Promise<unknown>)[],
@@ -204,6 +242,7 @@ async function serveHttp(
   const server: HttpServer = await startHttp({
     ...http,
     metrics,
+    control: { token: http.token ?? null, perform: (verb) => performOverHttp(settings, wayBack?.parent.id ?? migration.id, verb) },
     status: async () => {
       const [status] = await desk.use((control) => fetchStatus(control, quoteName(migration.source)));
       invariant(status, 'the migration that runs has no status');
@@ -216,8 +255,9 @@ async function serveHttp(
 
 function observe({ log, onCommitted }: RunOptions, metrics: Metrics, applier: Applier, event: AppliedEvent): void {
   if (event.type !== 'batch') return;
-  onCommitted();
   const { applied, seconds } = event;
+  // Of an idle stream the position alone is written down, also right before it fails once more.
+  if (applied.inserted + applied.updated + applied.deleted + applied.truncated > 0) onCommitted();
   metrics.observeBatch(seconds);
   metrics.changesApplied('insert', applied.inserted);
   metrics.changesApplied('update', applied.updated);

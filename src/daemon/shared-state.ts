@@ -1,4 +1,5 @@
-import { BehaviorSubject, filter, firstValueFrom, fromEvent, map, merge, NEVER, type Observable } from 'rxjs';
+import { BehaviorSubject, combineLatest, filter, firstValueFrom, fromEvent, map, merge, NEVER, type Observable } from 'rxjs';
+import { FULL_PACE, type Pace, type ThrottleLimits } from '../migration/throttle.ts';
 
 /** What the parts of one running daemon tell each other. */
 export interface SharedState {
@@ -7,15 +8,28 @@ export interface SharedState {
   readonly waiting$: BehaviorSubject<string | null>;
   /** A cutover is being attempted. */
   readonly cutting$: BehaviorSubject<boolean>;
+  readonly limits$: BehaviorSubject<ThrottleLimits>;
+  /** What the limits allow now. */
+  readonly pace$: BehaviorSubject<Pace>;
+  /** That changes come faster than they are applied, for people; null while they do not. */
+  readonly outrun$: BehaviorSubject<string | null>;
 }
 
-export function createSharedState(paused: boolean): SharedState {
-  return { paused$: new BehaviorSubject(paused), waiting$: new BehaviorSubject<string | null>(null), cutting$: new BehaviorSubject(false) };
+export function createSharedState(paused: boolean, limits: ThrottleLimits = {}): SharedState {
+  return {
+    paused$: new BehaviorSubject(paused),
+    waiting$: new BehaviorSubject<string | null>(null),
+    cutting$: new BehaviorSubject(false),
+    limits$: new BehaviorSubject(limits),
+    pace$: new BehaviorSubject(FULL_PACE),
+    outrun$: new BehaviorSubject<string | null>(null),
+  };
 }
 
-/** Resolves when the backfill is not paused; rejects with the signal's reason. */
-export async function untilUnpaused({ paused$ }: SharedState, signal: AbortSignal): Promise<void> {
-  await firstValueFrom(merge(paused$.pipe(filter((paused) => !paused)), aborted$(signal)), { defaultValue: undefined });
+/** Resolves when the work is neither paused nor held by a limit; rejects with the signal's reason. */
+export async function untilUnpaused({ paused$, pace$ }: SharedState, signal: AbortSignal): Promise<void> {
+  const free$ = combineLatest([paused$, pace$]).pipe(filter(([paused, { pace }]) => !paused && pace !== 'hold'));
+  await firstValueFrom(merge(free$, aborted$(signal)), { defaultValue: undefined });
   signal.throwIfAborted();
 }
 

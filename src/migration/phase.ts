@@ -9,6 +9,8 @@ export type UnitStep = 'chunks' | 'purge' | 'index' | 'resync' | 'live';
 /** What the phase of a running daemon follows from. */
 export interface PhaseFacts {
   readonly units: { readonly live: number; readonly total: number };
+  /** A slot was lost: the leaves that were live are compared with the source, and are not live. */
+  readonly isRecovering: boolean;
   readonly repairKeys: number;
   /** Indexes that came to the source meanwhile and are not built yet. */
   readonly owedIndexes: number;
@@ -22,6 +24,7 @@ export interface PhaseFacts {
 
 /** The phase between prepare and cutover, from the facts alone: backfill, catchup or ready. */
 export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'catchup' | 'ready'> {
+  if (facts.isRecovering) return 'catchup';
   if (facts.units.live < facts.units.total) return 'backfill';
   if (facts.owedIndexes > 0) return 'catchup';
   if (facts.repairKeys > 0 || facts.lagBytes > facts.maxLagBytes || facts.lagSeconds > facts.maxLagSeconds) return 'catchup';
@@ -30,11 +33,14 @@ export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'cat
 }
 
 /** Verbs that act on a migration, and the phases they fit. */
-const FITTING: Readonly<Record<'start' | 'pause' | 'resume' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>> = {
+const FITTING: Readonly<
+  Record<'start' | 'pause' | 'resume' | 'throttle' | 'verify' | 'cutover' | 'rollback' | 'abort' | 'finish', readonly Phase[]>
+> = {
   start: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'switched', 'rolled_back'],
   // Of a cutover that runs the daemon tells itself; the phase may also be what one left behind that was killed.
   pause: ['backfill', 'catchup', 'ready', 'cutover'],
   resume: ['backfill', 'catchup', 'ready', 'cutover'],
+  throttle: ['prepared', 'backfill', 'catchup', 'ready', 'cutover', 'rolled_back'],
   verify: ['backfill', 'catchup', 'ready', 'cutover'],
   cutover: ['backfill', 'catchup', 'ready', 'cutover'],
   rollback: ['switched'],

@@ -51,7 +51,8 @@ export async function store(client: Client, name: StoreStatement, values: readon
   return rows;
 }
 
-export type StoreStatement = `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'rollback' | 'verify'}/${string}`;
+export type StoreStatement =
+  `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'recover' | 'rollback' | 'throttle' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {
@@ -59,10 +60,10 @@ export async function createControlSchema(client: Client): Promise<void> {
   for (const file of readdirSync(folder).sort()) if (file.endsWith('.sql')) await client.query(readFileSync(new URL(file, folder), 'utf8'));
 }
 
-/** A migration that an older version began has not every table of the control schema. */
-export async function upgradeControlSchema(client: Client): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>(`select to_regclass('partitioner.claim') is not null as there`);
-  if (rows[0]!.there) return;
+/** Adds what a later version of the tool has brought to a control schema that is there. */
+export async function completeControlSchema(client: Client): Promise<void> {
+  const [row] = await store(client, 'store/has-tables');
+  if (row!.there === true) return;
   await inTransaction(client, async () => {
     await client.query('select pg_advisory_xact_lock(1886545776, 0)'); // two first starts in one database
     await createControlSchema(client);
@@ -168,6 +169,8 @@ export interface SettledPosition {
   readonly unseenXids: readonly string[];
   /** Read after the snapshot: every transaction that the snapshot sees committed before it. */
   readonly walLsn: Lsn;
+  /** How many slots were lost and made anew. */
+  readonly slots: number;
 }
 
 /** Must be the first statement of a repeatable read transaction whose snapshot it speaks of. */
@@ -180,6 +183,7 @@ export async function readSettledPosition(client: Client, id: number): Promise<S
     unseen: row.unseen as number,
     unseenXids: (row.unseen_xids as string[] | null) ?? [],
     walLsn: parseLsn(row.wal_lsn as string),
+    slots: row.slots as number,
   };
 }
 

@@ -85,7 +85,7 @@ export function explainStreamError(error: unknown, slotName: string): MigratorEr
 function slotLost(slotName: string, detail: string, cause?: unknown): MigratorError {
   return new MigratorError('SLOT_LOST', `slot "${slotName}" cannot go on: changes may be missing`, {
     detail,
-    hint: 'partitioner abort TABLE, then partitioner start TABLE again: the source is untouched',
+    hint: 'before the cutover the daemon makes it anew and compares everything; after it the way back ends',
     cause,
   });
 }

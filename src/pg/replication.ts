@@ -8,10 +8,12 @@ import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgou
 import { encodeStandbyStatus } from '../domain/standby-status.ts';
 import { MigratorError } from '../errors.ts';
 import { WALSENDER_NAME } from '../plan/preflight/standbys.ts';
-import type { ConnectionSettings } from './connection.ts';
+import { driverConfig, type ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
 import { listenFromTheBeginning } from './replication-client.ts';
+import { sqlState } from './client.ts';
 import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
+import { askAfter, DEFAULT_SILENCE_MS, isWalsenderIdle, watchSession } from './session-watch.ts';
 
 /** One thing that the walsender sent. */
 export type ReplicationEvent =
@@ -76,7 +78,7 @@ interface WireConnection {
   sendCopyFromChunk(chunk: Buffer): void;
 }
 
-type Walsender = pg.Client & { readonly connection: WireConnection };
+type Walsender = pg.Client & { readonly connection: WireConnection; readonly processID: number };
 
 /**
  * Receives a slot's change stream over one connection; the only place that knows pg-logical-replication. What it makes up for:
@@ -108,6 +110,11 @@ export class WalReceiver {
   #heldMessages = 0;
   #heldBytes = 0;
   #paused = false;
+  /** When something was received last. */
+  #heardAt = performance.now();
+  #isAsking = false;
+  /** Of the walsender. */
+  #pid = 0;
 
   constructor(options: WalReceiverOptions, sink: WalSink) {
     this.#options = options;
@@ -117,7 +124,7 @@ export class WalReceiver {
     const config = {
       keepAlive: true,
       keepAliveInitialDelayMillis: 30_000,
-      ...options.settings.clientConfig,
+      ...driverConfig(options.settings),
       application_name: WALSENDER_NAME,
       stream: () => this.#openSocket(),
     };
@@ -127,13 +134,12 @@ export class WalReceiver {
   /** Connects and streams; what fails is told to the sink. */
   start(): void {
     const service = this.#service;
-    listenFromTheBeginning(service);
+    listenFromTheBeginning(service, this.#options.settings.authentication);
     service.on('start', () => {
       this.#streaming = true;
+      this.#heardAt = performance.now();
       this.#sendFeedback();
-      this.#feedback = setInterval(() => {
-        this.#sendFeedback();
-      }, this.#feedbackMs);
+      this.#feedback = setInterval(() => void this.#keepUp(), this.#feedbackMs);
     });
     service.on('heartbeat', (lsn, _timestamp, wantsReply) => {
       if (wantsReply) this.#sendFeedback();
@@ -220,11 +226,18 @@ export class WalReceiver {
   async #stream(client: Walsender): Promise<void> {
     const { slotName, publicationName, binary, startLsn, clientEncoding, origin = 'any' } = this.#options;
     this.#connection = client.connection;
+    this.#pid = client.processID;
+    watchSession(this.#options.settings, client, WALSENDER_NAME); // until it streams; from then on it is asked for an answer
     await client.query(loadSimpleSql('replication/pin'));
     await client.query(`set client_encoding to ${quoteLiteral(clientEncoding)}`);
     const { rows } = await client.query<{ timeout_ms: number; version: number }>(loadSimpleSql('replication/sender-settings'));
     const { timeout_ms: timeoutMs, version } = rows[0]!;
-    if (timeoutMs > 0) this.#feedbackMs = Math.min(MAX_FEEDBACK_MS, Math.max(MIN_FEEDBACK_MS, Math.floor(timeoutMs * 0.6)));
+    const feedbackMs = Math.min(
+      timeoutMs > 0 ? timeoutMs * 0.6 : Infinity,
+      (this.#options.settings.silenceMs ?? Infinity) / 2,
+      MAX_FEEDBACK_MS,
+    );
+    this.#feedbackMs = Math.max(MIN_FEEDBACK_MS, Math.floor(feedbackMs));
     const parameters = [
       `proto_version '1'`,
       `publication_names ${quoteLiteral(quoteIdent(publicationName))}`,
@@ -235,6 +248,7 @@ export class WalReceiver {
     const command = `START_REPLICATION SLOT ${quoteIdent(slotName)} LOGICAL ${formatLsn(startLsn)} (${parameters.join(', ')})`;
     // The driver's parser was there first, so this listener sees that a read is over.
     client.connection.stream.on('data', () => {
+      this.#heardAt = performance.now();
       this.#flush();
     });
     await startWhenFree(client, {
@@ -252,8 +266,32 @@ export class WalReceiver {
     });
   }
 
-  #sendFeedback(): void {
-    if (this.#streaming && !this.#stopped) this.#connection?.sendCopyFromChunk(encodeStandbyStatus(this.#confirmed, Date.now()));
+  #sendFeedback(wantsReply = false): void {
+    if (this.#streaming && !this.#stopped)
+      this.#connection?.sendCopyFromChunk(encodeStandbyStatus(this.#confirmed, Date.now(), wantsReply));
+  }
+
+  /**
+   * Says where we are, and notices a walsender that is gone without a word, as a standby's walreceiver does: what has been silent for half of the time is
+   * asked for an answer. One that decodes a large transaction for others gives none, so another session is asked what it does.
+   */
+  async #keepUp(): Promise<void> {
+    const { settings } = this.#options;
+    const silenceMs = settings.silenceMs ?? DEFAULT_SILENCE_MS;
+    if (this.#paused) this.#heardAt = performance.now(); // it is we who do not listen
+    const silentMs = performance.now() - this.#heardAt;
+    this.#sendFeedback(silentMs >= silenceMs / 2);
+    if (silentMs < silenceMs || this.#isAsking) return;
+    const heardAt = this.#heardAt;
+    this.#isAsking = true;
+    try {
+      const [state] = await askAfter(settings, [this.#pid]);
+      if (this.#heardAt === heardAt && isWalsenderIdle(state)) this.#fail(lost(silentMs));
+    } catch (error) {
+      if (this.#heardAt === heardAt && !sqlState(error) && silentMs > 2 * silenceMs) this.#fail(lost(silentMs));
+    } finally {
+      this.#isAsking = false;
+    }
   }
 
   #keepalive(walEnd: Lsn): void {
@@ -301,6 +339,10 @@ export class WalReceiver {
     }
     this.#sink.events(events);
   }
+}
+
+function lost(silentMs: number): Error {
+  return new Error(`nothing has been heard of the walsender for ${Math.round(silentMs / 1000)} s, and it waits for us`);
 }
 
 /** What the service asks of a plugin, handed to the receiver. */

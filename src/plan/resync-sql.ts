@@ -6,6 +6,14 @@ import type { MigrationPlan } from './migration-plan.ts';
 /** Keys that one transaction takes out and puts back: a temporary table of the applier's session. */
 export const JOB = 'pg_temp.partitioner_job';
 
+/**
+ * Of a recovery (docs/slot.md): all live leaves together are one unit, so that a change touches its keys once. Only the applier writes
+ * touched keys of the one number; keys that a comparison has seen differ are written by the sessions that compare, under the other.
+ */
+export const KEPT_UNIT = -1;
+export const DIFFERENT_UNIT = -2;
+export const RECOVERED_UNITS: readonly number[] = [KEPT_UNIT, DIFFERENT_UNIT];
+
 /** A half-open interval of the partition key; null means unbounded. */
 export interface KeyInterval {
   readonly lower: bigint | null;
@@ -37,6 +45,8 @@ export interface ResyncSql {
   readonly insertJob: (into: QualifiedName, intervals: readonly KeyInterval[]) => string;
   /** Partition key values (text) of the job's rows that fall into none of the intervals. */
   readonly strayJob: (intervals: readonly KeyInterval[]) => string;
+  /** The least partition key value (text) of the source in an interval, null when it has none. */
+  readonly firstIn: (interval: KeyInterval) => string;
   /** Params: snapshot, lsn. */
   readonly fenceJob: string;
   /** Params: lsn. */
@@ -92,6 +102,7 @@ export function planResyncSql(plan: MigrationPlan, id: number): ResyncSql {
       `select ${columns.map((column) => `s.${quoteIdent(column.name)}`).join(', ')} from ${JOB} j join ${rows} s on ${on('s', 'j')} where ${within(intervals)}`,
     strayJob: (intervals) =>
       `select distinct s.${quoteIdent(partitionKey.name)}::text as value from ${JOB} j join ${rows} s on ${on('s', 'j')} where (${within(intervals)}) is not true`,
+    firstIn: (interval) => `select min(s.${quoteIdent(partitionKey.name)})::text as value from ${rows} s where ${within([interval])}`,
     fenceJob:
       `insert into ${fence} (${list}, snapshot, lsn) select ${list}, $1::pg_snapshot, $2::pg_lsn from ${JOB} ` +
       `on conflict (${list}) do update set snapshot = excluded.snapshot, lsn = excluded.lsn`,

@@ -3,7 +3,7 @@ import { quoteIdent, quoteLiteral, quoteName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { keyTable } from './apply-sql.ts';
 import type { MigrationPlan } from './migration-plan.ts';
-import { intervalPredicate, JOB, sourceRows, type KeyInterval } from './resync-sql.ts';
+import { DIFFERENT_UNIT, intervalPredicate, JOB, sourceRows, type KeyInterval } from './resync-sql.ts';
 
 /** Keys that one comparison takes: a temporary table of the session that compares. */
 export const CHECK = 'pg_temp.partitioner_check';
@@ -66,6 +66,8 @@ export interface VerifySql {
   readonly sums: (range: KeyRange) => Statement;
   /** Keys whose rows differ in a range, at most `limit`: they are compared once more with the log. */
   readonly seeRange: (range: KeyRange, limit: number, part: number) => Statement;
+  /** Keys whose rows differ in a range become touched keys of the unit that a recovery has made of all live leaves. */
+  readonly touchRange: (range: KeyRange) => Statement;
   /** Rows of a leaf outside of its bound. */
   readonly seeStrays: (leaf: LeafRange, part: number) => string;
 }
@@ -137,6 +139,16 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
       return [...(after ? [`${own} > ${after}`] : []), ...(upto ? [`${own} <= ${upto}`] : []), 'true'].join(' and ');
     };
     return { source: part('s'), target: part('t'), from: target, values };
+  };
+  /** Keys whose rows differ in a range; of a row that stands in a leaf where it does not belong, with that. */
+  const differing = (range: KeyRange): { rows: string; values: unknown[] } => {
+    const { source: inSource, target: inTarget, from, values } = predicates(range);
+    const side = (alias: string, table: string, where: string): string =>
+      `(select ${keysOf(alias)}, ${hash(alias)} as hash, ${range.by === 'partition key' ? within(alias, [range.leaf]) : 'true'} as belongs from ${table} ${alias} where ${where})`;
+    const rows =
+      `(select ${ks.map((k) => `coalesce(a.${k}, b.${k}) as ${k}`).join(', ')}, coalesce(b.belongs, true) as belongs ` +
+      `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash)`;
+    return { rows, values };
   };
   return {
     createTables: [
@@ -216,15 +228,19 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
       return { text: `select ${side('s', source, inSource)} as source, ${side('t', from, inTarget)} as target`, values };
     },
     seeRange: (range, limit, part) => {
-      const { source: inSource, target: inTarget, from, values } = predicates(range);
-      const side = (alias: string, table: string, where: string): string =>
-        `(select ${keysOf(alias)}, ${hash(alias)} as hash, ${range.by === 'partition key' ? within(alias, [range.leaf]) : 'true'} as belongs from ${table} ${alias} where ${where})`;
+      const { rows, values } = differing(range);
       return {
         text:
           `${seen} select distinct on (${list}) ${list}, ${part}, case when belongs then 'seen' else 'different' end ` +
-          `from (select ${ks.map((k) => `coalesce(a.${k}, b.${k}) as ${k}`).join(', ')}, coalesce(b.belongs, true) as belongs ` +
-          `from ${side('s', source, inSource)} a full join ${side('t', from, inTarget)} b on ${same('a', 'b')} where a.hash is distinct from b.hash) d ` +
-          `order by ${list}, belongs limit ${limit} ${misplaced}`,
+          `from ${rows} d order by ${list}, belongs limit ${limit} ${misplaced}`,
+        values,
+      };
+    },
+    touchRange: (range) => {
+      const { rows, values } = differing(range);
+      const touched = quoteName(keyTable('touched', id));
+      return {
+        text: `insert into ${touched} (unit, ${list}) select distinct ${DIFFERENT_UNIT}, ${list} from ${rows} d on conflict do nothing`,
         values,
       };
     },

@@ -1,42 +1,34 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDatabase } from '../support/database.ts';
 import { holds, readMigration, until } from '../support/daemon.ts';
 import { createEvents, EVENTS, endProcess, startLoad, switchAndCompare } from '../support/events-table.ts';
 import { startPartitioner, type Running } from '../support/partitioner.ts';
+import { startEmbeddedServer, type EmbeddedServer } from '../../src/demo/embedded-server.ts';
+import { DEFAULT_MAJOR, TEST_SETTINGS } from '../support/server.ts';
+import { planRound, survive } from './random/rounds.ts';
 
 /** The daemon as a process, and what may happen to it. */
 
 const ROWS = 60_000;
 
-test.each([
-  ['leaf', 10],
-  ['table', 5],
-] as const)('unit %s: killed %i times at any moment under load, and nothing is lost', async (unit, kills) => {
-  await using database = await createDatabase();
-  const control = await database.client();
-  await createEvents(control, ROWS);
-  const load = await startLoad(database, ROWS);
-  const env = { DATABASE_URL: database.url };
-  const start = (): Running => startPartitioner(['start', ...EVENTS, '--unit', unit, '--chunk-size', '64kB'], env);
-  const log: string[] = [];
-  for (let kill = 0; kill < kills; kill++) {
-    const daemon = start();
-    // In some, the process is hardly up; most are in the middle of a chunk, a purge, an index build, a batch.
-    await sleep(900 + Math.random() * 1_500);
-    await endProcess(daemon);
-    const migration = await readMigration(control);
-    log.push(`${migration?.phase ?? 'nothing'} ${daemon.output().stderr.slice(-200)}`);
-    expect(migration?.failure ?? null, log.join('\n')).toBeNull();
-  }
-  const daemon = start();
-  try {
-    await until(control, 'ready', async () => (await readMigration(control))?.phase === 'ready', 120_000);
-    expect(await load.stop()).toBeGreaterThan(100);
-    await switchAndCompare(control);
-    expect((await daemon.ended).code).toBe(0);
-  } finally {
-    await endProcess(daemon);
+/** TEST_KILLS and TEST_STOPS: more of them; the large run is `npm run faults:random`. TEST_SEED: the same moments again. */
+const [KILLS, STOPS] = [Number(process.env['TEST_KILLS'] ?? 16), Number(process.env['TEST_STOPS'] ?? 4)];
+const SEED = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
+
+let server: EmbeddedServer;
+beforeAll(async () => {
+  server = await startEmbeddedServer({ major: DEFAULT_MAJOR, settings: TEST_SETTINGS });
+});
+afterAll(async () => {
+  await server.stop('immediate');
+});
+
+test(`${String(KILLS)} kills of the daemon and ${String(STOPS)} of PostgreSQL at random moments under load: nothing is lost (seed ${String(SEED)})`, async () => {
+  const rounds = [0, 1].map((index) => planRound(SEED + index, { kills: Math.ceil(KILLS / 2), stops: Math.ceil(STOPS / 2) }));
+  for (const round of rounds) {
+    const { wrong, log, kills, stops } = await survive(server, round);
+    expect(wrong, `seed ${String(round.seed)}\n${log}`).toEqual([]);
+    expect([kills, stops]).toEqual([Math.ceil(KILLS / 2), Math.ceil(STOPS / 2)]);
   }
 });
 

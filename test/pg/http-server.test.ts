@@ -17,6 +17,8 @@ const base: Status = {
   slot: { name: 's', active: true, walStatus: 'reserved', retainedBytes: 2048, safeBytes: null },
   verified: { units: 0, total: 10, at: null, pass: 1, rows: 0, rechecked: 0, differences: 0, tainted: false },
   after: { done: 0, failed: 0, total: 0 },
+  recovery: null,
+  throttle: { pace: 'full', reasons: [], limits: {} },
   wayBack: null,
   paused: false,
   anomalies: 0,

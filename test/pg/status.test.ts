@@ -67,6 +67,8 @@ describe('the status', () => {
         slot: null,
         verified: { units: 0, total: 0, at: null, pass: 0, rows: 0, rechecked: 0, differences: 0, tainted: false },
         after: { done: 0, failed: 0, total: 0 },
+        recovery: null,
+        throttle: { pace: 'full', reasons: [], limits: {} },
         wayBack: null,
         paused: false,
         anomalies: 0,

@@ -20,7 +20,11 @@ export interface Transaction {
 }
 
 /** What happens to the migration while the writers write. */
-export type Event = { readonly afterMs: number; readonly kind: 'restart' | 'disconnect' | 'truncate' | 'pause' | 'vacuum' };
+export type Event = {
+  readonly afterMs: number;
+  /** `cut all`: every session of the daemon at once. `kill`: its process. `crash`: the server, with all its sessions. */
+  readonly kind: 'restart' | 'disconnect' | 'truncate' | 'pause' | 'vacuum' | 'slot' | 'slot while stopped' | 'cut all' | 'kill' | 'crash';
+};
 
 /** A whole history: replayable up to what the server's scheduling adds. */
 export interface History {
@@ -33,6 +37,9 @@ export interface History {
   readonly writers: readonly (readonly Transaction[])[];
   readonly events: readonly Event[];
 }
+
+/** TEST_HISTORY_FAULTS: how often a process or the server dies; 1 in CI. */
+const FAULTS = Number(process.env['TEST_HISTORY_FAULTS'] ?? 1);
 
 export const KEYS = 24;
 export const MONTHS = 5;
@@ -74,13 +81,12 @@ export const history: fc.Arbitrary<History> = fc.record({
   events: fc.array(
     fc.record({
       afterMs: fc.integer({ min: 10, max: 600 }),
-      kind: fc.constantFrom(
-        'restart' as const,
-        'disconnect' as const,
-        'disconnect' as const,
-        'truncate' as const,
-        'pause' as const,
-        'vacuum' as const,
+      kind: fc.oneof(
+        { weight: 12, arbitrary: fc.constantFrom('restart' as const, 'truncate' as const, 'pause' as const, 'vacuum' as const) },
+        { weight: 6, arbitrary: fc.constantFrom('disconnect' as const, 'disconnect' as const, 'cut all' as const) },
+        { weight: 3, arbitrary: fc.constantFrom('slot' as const, 'slot while stopped' as const) },
+        // A process takes its time to start, a server to recover: by hand there are more of them.
+        { weight: FAULTS, arbitrary: fc.constantFrom('kill' as const, 'crash' as const) },
       ),
     }),
     { maxLength: 4 },

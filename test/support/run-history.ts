@@ -6,6 +6,8 @@ import { MigratorError } from '../../src/errors.ts';
 import { sqlState, type Client } from '../../src/pg/client.ts';
 import { DEFAULT_PLAN_OPTIONS } from '../../src/plan/options.ts';
 import type { TestDatabase } from './database.ts';
+import { commitPrepared, crashServer, isLost, reconnect, startDaemonProcess, type Daemon } from './history-faults.ts';
+import { dropSlot } from './lost-slot.ts';
 import type { Event, History, Step, Transaction } from './history.ts';
 
 /** Errors that writers who collide may get; anything else fails the history. */
@@ -20,17 +22,27 @@ export interface Outcome {
 
 /** Runs a history against a real server and the real daemon, up to and with the cutover. */
 export async function runHistory(database: TestDatabase, history: History, verbose = false): Promise<Outcome> {
-  const control = await database.client();
+  let control = await database.client();
   await createTable(control, history);
-  const daemon = startDaemon(database, history, verbose);
+  const isKilled = history.events.some(({ kind }) => kind === 'kill');
+  const daemon = isKilled ? startDaemonProcess(database, history) : startDaemon(database, history, verbose);
   let statements = 0;
   const writers = history.writers.map(async (transactions, writer) => {
-    const client = await database.client();
-    for (const transaction of transactions) statements += await write(client, history, transaction, writer);
+    let client = await database.client();
+    for (const transaction of transactions) {
+      try {
+        statements += await write(client, history, transaction, writer);
+      } catch (error) {
+        if (!isLost(error)) throw error;
+        client = await reconnect(database);
+        await commitPrepared(client, `h${writer}_`);
+      }
+    }
     await client.end();
   });
-  const disturbing = disturb(database, control, history.events, daemon);
+  const disturbing = disturb(database, history.events, daemon);
   await Promise.all([...writers, disturbing]);
+  control = await reconnect(database);
   const migration = await untilReady(control, daemon);
   const outcome = await cutOver(control, migration, daemon);
   if (!outcome.ok) throw new Error(`cutover failed: ${JSON.stringify(outcome)}`);
@@ -58,12 +70,6 @@ async function cutOver(control: Client, migration: number, daemon: Daemon): Prom
   }
 }
 
-interface Daemon {
-  readonly restart: () => Promise<void>;
-  readonly ended: () => Promise<void>;
-  readonly failure: () => unknown;
-}
-
 function startDaemon(database: TestDatabase, history: History, verbose: boolean): Daemon {
   let failure: unknown;
   const start = (): { stop: AbortController; running: Promise<void> } => {
@@ -81,12 +87,15 @@ function startDaemon(database: TestDatabase, history: History, verbose: boolean)
     return { stop, running };
   };
   let current = start();
+  const restart = async (meanwhile?: () => Promise<void>): Promise<void> => {
+    current.stop.abort();
+    await current.running;
+    await meanwhile?.();
+    current = start();
+  };
   return {
-    restart: async () => {
-      current.stop.abort();
-      await current.running;
-      current = start();
-    },
+    restart,
+    kill: () => restart(),
     ended: () => current.running,
     failure: () => failure,
   };
@@ -233,12 +242,25 @@ async function perform(client: Client, history: History, step: Step): Promise<vo
   }
 }
 
-async function disturb(database: TestDatabase, control: Client, events: readonly Event[], daemon: Daemon): Promise<void> {
+async function disturb(database: TestDatabase, events: readonly Event[], daemon: Daemon): Promise<void> {
+  let control = await database.client();
   for (const { afterMs, kind } of events) {
     await sleep(afterMs);
     switch (kind) {
       case 'restart':
         await daemon.restart();
+        break;
+      case 'kill':
+        await daemon.kill();
+        break;
+      case 'crash':
+        await crashServer(database);
+        control = await reconnect(database);
+        break;
+      case 'cut all':
+        await control.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'partitioner%'`,
+        );
         break;
       case 'disconnect':
         await control.query(
@@ -261,7 +283,16 @@ async function disturb(database: TestDatabase, control: Client, events: readonly
         const client = await database.client();
         await client.query('vacuum (analyze) app.h');
         await client.end();
+        break;
       }
+      case 'slot':
+        await dropSlot(control);
+        break;
+      case 'slot while stopped':
+        await daemon.restart(async () => {
+          await dropSlot(control);
+          await sleep(afterMs);
+        });
     }
   }
 }

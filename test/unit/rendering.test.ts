@@ -18,6 +18,8 @@ const status: Status = {
   slot: { name: 's', active: true, walStatus: 'reserved', retainedBytes: 3_145_728, safeBytes: null },
   verified: { units: 0, total: 26, at: null, pass: 1, rows: 0, rechecked: 0, differences: 0, tainted: false },
   after: { done: 0, failed: 0, total: 0 },
+  recovery: null,
+  throttle: { pace: 'full', reasons: [], limits: {} },
   wayBack: null,
   paused: false,
   anomalies: 0,

@@ -31,6 +31,7 @@ describe('decideRetry', () => {
 describe('decidePhase', () => {
   const verified = { checked: 3, total: 3, tainted: false };
   const facts = {
+    isRecovering: false,
     units: { live: 3, total: 3 },
     verified,
     repairKeys: 0,
@@ -43,6 +44,8 @@ describe('decidePhase', () => {
   test.each([
     [{}, 'ready'],
     [{ units: { live: 2, total: 3 } }, 'backfill'],
+    [{ isRecovering: true }, 'catchup'],
+    [{ isRecovering: true, units: { live: 2, total: 3 } }, 'catchup'],
     [{ repairKeys: 1 }, 'catchup'],
     [{ owedIndexes: 1 }, 'catchup'],
     [{ lagBytes: 101 }, 'catchup'],

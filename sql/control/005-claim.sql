@@ -26,7 +26,7 @@ do $$
 declare
   control text;
 begin
-  foreach control in array array['position', 'unit', 'leaf', 'chunk', 'verification', 'verified', 'after_step', 'definition', 'daemon', 'migration', 'command'] loop
+  foreach control in array array['position', 'unit', 'leaf', 'chunk', 'verification', 'verified', 'after_step', 'definition', 'daemon', 'migration', 'command', 'recovery', 'recovered'] loop
     if not exists (select from pg_trigger where tgrelid = format('partitioner.%I', control)::regclass and tgname = 'fence') then
       execute format('create trigger fence before insert or update or delete on partitioner.%I for each statement execute function partitioner.fence()', control);
     end if;

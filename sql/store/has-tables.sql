@@ -1,0 +1,3 @@
+-- Whether the control schema has all that this version of the tool keeps in it: an older version has made it otherwise.
+select bool_and(to_regclass('partitioner.' || name) is not null) as there
+from unnest(array['recovery', 'throttle', 'definition', 'claim']) name;

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fetchStatus } from '../actions/status.ts';
+import { statusLine } from '../actions/status-line.ts';
+import { dropFreeSlot } from '../actions/slot-loss.ts';
+import { quoteName } from '../domain/identifier.ts';
+import { invariant, MigratorError } from '../errors.ts';
+import { createMetrics } from '../http/metrics.ts';
+import { startHttp } from '../http/server.ts';
+import { store, type Migration } from '../pg/control-store.ts';
+import { changeLimits, limitChanges } from '../pg/throttle-store.ts';
+import type { MigrationPlan } from '../plan/migration-plan.ts';
+import type { CommandEnd } from './command-context.ts';
+import { Pool } from './pool.ts';
+import type { Worker } from './way-back.ts';
+
+const SAMPLE_MS = 500;
+
+/**
+ * The slot was dropped to save the disk: nothing is followed until `resume`, for a new one would fill it again. Resolves with the command
+ * that ends the daemon's work, null when it goes on. Throws when it is stopped.
+ */
+export async function awaitResume(worker: Worker, migration: Migration & { readonly plan: MigrationPlan }): Promise<CommandEnd | null> {
+  const { control, http, signal, beat, log } = worker;
+  const name = quoteName(migration.source);
+  const waiting = `partitioner resume ${name}: the slot was dropped to save the disk, nothing is followed`;
+  log.warn({ waiting }, 'waiting for resume');
+  await store(control, 'store/set-phase', [migration.id, 'catchup', waiting]);
+  await dropFreeSlot(control, migration.plan.slotName, { signal, onWaiting: () => undefined });
+  const metrics = createMetrics(String(migration.id));
+  const desk = new Pool({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
+  const readStatus = () =>
+    desk.use(async (client) => {
+      const [status] = await fetchStatus(client, name);
+      invariant(status, 'the migration that runs has no status');
+      return status;
+    });
+  const server = http ? await startHttp({ ...http, metrics, status: readStatus }) : null;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      await desk.use(beat);
+      const status = await readStatus();
+      metrics.setStatus(status);
+      worker.onProgress?.(statusLine(status));
+      // Resumed by a command line that found no daemon.
+      if (status.recovery?.held !== true) return null;
+      const taken = await desk.use(() => takeCommand(worker, migration));
+      if (taken) return taken === 'resumed' ? null : taken;
+      await sleep(SAMPLE_MS, undefined, { signal });
+    }
+  } finally {
+    await server?.close();
+  }
+}
+
+async function takeCommand({ control }: Worker, { id, source }: Migration): Promise<CommandEnd | 'resumed' | null> {
+  const [command] = await store(control, 'store/take-command', [id]);
+  if (!command) return null;
+  if (command.verb === 'abort') return { end: 'abort' };
+  const finish = (outcome: object): Promise<unknown> => store(control, 'store/finish-command', [command.id, JSON.stringify(outcome)]);
+  switch (command.verb) {
+    case 'resume':
+      await store(control, 'recover/release', [id]);
+      await store(control, 'store/set-paused', [id, false]);
+      await finish({ ok: true });
+      return 'resumed';
+    case 'throttle':
+      await changeLimits(control, id, limitChanges(command.arguments as Record<string, unknown>));
+      await finish({ ok: true });
+      return null;
+    default: {
+      const error = new MigratorError(
+        'WRONG_PHASE',
+        `the slot of ${quoteName(source)} was dropped to save the disk: no ${String(command.verb)} now`,
+        {
+          hint: `partitioner resume ${quoteName(source)}, when there is room`,
+        },
+      );
+      await finish({ ok: false, error });
+      return null;
+    }
+  }
+}
