@@ -40,6 +40,8 @@ export interface History {
 
 /** TEST_HISTORY_FAULTS: how often a process or the server dies; 1 in CI. */
 const FAULTS = Number(process.env['TEST_HISTORY_FAULTS'] ?? 1);
+/** TEST_HISTORY_SLOTS: how often a slot is lost. */
+const SLOTS = Number(process.env['TEST_HISTORY_SLOTS'] ?? 1);
 
 export const KEYS = 24;
 export const MONTHS = 5;
@@ -84,7 +86,7 @@ export const history: fc.Arbitrary<History> = fc.record({
       kind: fc.oneof(
         { weight: 12, arbitrary: fc.constantFrom('restart' as const, 'truncate' as const, 'pause' as const, 'vacuum' as const) },
         { weight: 6, arbitrary: fc.constantFrom('disconnect' as const, 'disconnect' as const, 'cut all' as const) },
-        { weight: 3, arbitrary: fc.constantFrom('slot' as const, 'slot while stopped' as const) },
+        { weight: SLOTS, arbitrary: fc.constantFrom('slot' as const, 'slot while stopped' as const) },
         // A process takes its time to start, a server to recover: by hand there are more of them.
         { weight: FAULTS, arbitrary: fc.constantFrom('kill' as const, 'crash' as const) },
       ),
