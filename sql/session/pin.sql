@@ -20,6 +20,11 @@ select
   set_config('idle_in_transaction_session_timeout', '0', false),
   set_config('idle_session_timeout', '0', false),
   case when current_setting('transaction_timeout', true) is not null then set_config('transaction_timeout', '0', false) end, -- from 17
+  set_config('quote_all_identifiers', 'off', false), -- else names in the catalog's own text have quotes, and compare as others
+  set_config('standard_conforming_strings', 'on', false),
+  set_config('array_nulls', 'on', false),
+  set_config('transform_null_equals', 'off', false),
+  set_config('default_table_access_method', 'heap', false),
   set_config('client_min_messages', 'warning', false),
   set_config('jit', 'off', false),
   set_config('lock_timeout', $1::text, false),

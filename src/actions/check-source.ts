@@ -2,6 +2,7 @@ import { fromMoment, keyKindOf, type KeyKind } from '../domain/key-kind.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { fetchKeyStatistics } from '../pg/key-facts.ts';
 import { lookForNull, lookForRange } from '../pg/key-look.ts';
+import { lookForRowSize } from '../pg/row-look.ts';
 import {
   fetchAttachedFacts,
   fetchNextMigrationId,
@@ -16,7 +17,7 @@ import {
 import { MAX_LEAVES, planLeaves } from '../plan/leaves.ts';
 import { decideColumnTypes, decideConstraints, type ColumnFacts } from '../plan/preflight/columns.ts';
 import { decideAttached, decideSequences } from '../plan/preflight/dependents.ts';
-import { unread } from '../plan/preflight/finding.ts';
+import { unread, type Finding } from '../plan/preflight/finding.ts';
 import { decideGeneratedIdentity } from '../plan/preflight/generated.ts';
 import { decideIndexes, decidePrimaryKey, decideReplicaIdentity } from '../plan/preflight/keys.ts';
 import { decideNames, listMadeNames, listNearest } from '../plan/preflight/names.ts';
@@ -31,6 +32,7 @@ import { computeEnds, decideLeafCount, decideStep, estimateLeaves } from '../pla
 import { computeSpread, decideHistogram } from '../plan/preflight/leaf-histogram.ts';
 import { decideDefaultPrivileges, decideGrantors, decideTablePrivileges, type RoleFacts } from '../plan/preflight/role.ts';
 import { decideEncoding, decideLockTable, decideSlotLimits, type OpenMigration, type ServerFacts } from '../plan/preflight/server.ts';
+import { decideRowSize, rowSizeSql } from '../plan/preflight/row-size.ts';
 import { decideSpace } from '../plan/preflight/size.ts';
 import { decideFreezeAge, type TableFacts } from '../plan/preflight/table-kind.ts';
 import { fatesOfParts } from '../plan/attachments/plan-attachments.ts';
@@ -73,6 +75,7 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
     server.versionNum < 180_000 ? [] : await read(run, ['generated-identity'], name, () => listWidePublications(client, facts.schema));
   findings.push(
     ...decideColumnTypes(columns, facts),
+    ...(await checkRowSize(run, facts, columns)),
     decideDefaultPrivileges(table),
     decideGrantors(table),
     ...decidePrimaryKey(table, columns, range?.name ?? null),
@@ -88,6 +91,14 @@ export async function checkSource(run: CheckRun, context: SourceContext): Promis
   );
   await checkPartitioning(run, context, table, columns);
   return table;
+}
+
+async function checkRowSize({ client, findings }: CheckRun, facts: TableFacts, columns: readonly ColumnFacts[]): Promise<Finding[]> {
+  // Without ownership or privileges there is nothing to look at: that is said already.
+  if (findings.some(({ id, severity }) => severity === 'blocker' && ['role-owner', 'role-privileges', 'role-schema'].includes(id)))
+    return [];
+  const bytes = await lookForRowSize(client, rowSizeSql(facts, columns), LOOK_SECONDS);
+  return [decideRowSize(bytes, LOOK_SECONDS, facts)];
 }
 
 async function checkDependents(run: CheckRun, { facts, migration }: SourceContext, table: SourceTable | null, name: string): Promise<void> {

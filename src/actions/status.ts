@@ -139,7 +139,7 @@ export function noMigration(table: string | undefined): MigratorError {
 /** parse_ident raises 22023 on a name that cannot be one: that is the user's mistake, not PostgreSQL's. */
 export function rethrowName(error: unknown, table: string | undefined): never {
   if (sqlState(error) !== '22023') throw error;
-  throw new MigratorError('USAGE', `${table ?? ''} is no table name`, {
+  throw new MigratorError('USAGE', `"${table ?? ''}" is no table's name`, {
     hint: 'write schema.table, with double quotes where SQL needs them: app."Events"',
     cause: error,
   });

@@ -70,6 +70,17 @@ export function parseConfig(text: string, file: string): Config {
   const parsed = schema.safeParse(document.toJS() ?? {});
   if (!parsed.success) throw configError(parsed.error.issues[0]!, document, lines, file);
   const { tables, ...settings } = parsed.data as { tables?: ({ table: string } & SettingValues)[] } & SettingValues;
+  const names = (tables ?? []).map(({ table }) => table);
+  const again = names.findIndex((name, i) => names.indexOf(name) < i);
+  if (again >= 0) {
+    throw new MigratorError(
+      'USAGE',
+      `${names[again]!} is listed twice in ${file} line ${lineOf(document, lines, ['tables', again, 'table'])}`,
+      {
+        hint: 'keep one of the two entries: a table has one migration',
+      },
+    );
+  }
   return { settings: present(settings), tables: (tables ?? []).map(({ table, ...own }) => ({ table, settings: present(own) })) };
 }
 

@@ -48,7 +48,7 @@ export function requirePhase(verb: PhasedVerb, { source, phase }: FoundMigration
   throw new MigratorError(
     'WRONG_PHASE',
     `${verb} does not fit: the migration of ${source} is ${PHASE_WORDS[phase] ?? `in phase "${phase}"`}`,
-    { hint: phase === 'failed' ? `partitioner abort ${source}, then start again` : (HINTS[verb] ?? `partitioner status ${source}`) },
+    { hint: hintOf(verb, phase, source) },
   );
 }
 
@@ -59,6 +59,16 @@ const PHASE_WORDS: Partial<Record<Phase, string>> = {
   failed: 'failed',
   rolled_back: 'rolled back',
 };
+/** What can be done in the phase that it is in. */
+function hintOf(verb: PhasedVerb, phase: Phase, source: string): string {
+  if (phase === 'failed') return `partitioner abort ${source}, then start again`;
+  if (phase === 'done' || phase === 'aborted') return `nothing is under way; partitioner start ${source} begins anew`;
+  const hint = HINTS[verb];
+  if (hint !== undefined) return hint;
+  if (phase === 'switched') return `partitioner finish ${source} ends it, partitioner rollback ${source} switches back`;
+  return verb === 'cutover' ? `partitioner cutover ${source} --when-ready` : `partitioner status ${source}`;
+}
+
 const HINTS: Partial<Record<PhasedVerb, string>> = {
   abort: 'before the cutover abort takes everything back; after it, finish removes what is left',
   rollback: 'rollback comes after the cutover; before it, abort takes everything back',

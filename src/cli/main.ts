@@ -52,7 +52,10 @@ function usageError(error: CommanderError, argv: readonly string[]): MigratorErr
   if (error.code === 'commander.unknownCommand') return unknownVerb(/'(.*)'/.exec(first)?.[1] ?? '', suggestion);
   const invalid = /^option '(--[a-z-]+).*' argument '[^]*' is invalid\. ([^]*)$/.exec(first);
   return new MigratorError('USAGE', invalid ? `${invalid[1]!}: ${invalid[2]!}` : first, {
-    hint: suggestion === undefined ? 'partitioner --help' : `did you mean ${suggestion}?`,
+    hint:
+      suggestion === undefined
+        ? ['partitioner', ...words.slice(0, 1).filter((word) => word in VERBS), '--help'].join(' ')
+        : `did you mean ${suggestion}?`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { existsSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import {
   CONNECTION_SETTINGS,
   CUTOVER_SETTINGS,
@@ -195,7 +196,11 @@ function addSettings(command: Command, settings: Record<string, Setting<unknown>
     command.addOption(
       option.argParser((value, before: unknown) => {
         const parsed = checked(parse, value);
-        return before === undefined ? parsed : (setting.merge?.(before, parsed) ?? parsed);
+        if (before === undefined) return parsed;
+        if (setting.merge) return setting.merge(before, parsed);
+        // Which of two values was meant nobody can tell; the same one twice is none of our business.
+        if (isDeepStrictEqual(before, parsed)) return parsed;
+        throw new InvalidArgumentError(name === 'database-url' ? 'it is given twice' : `it is given twice, the second time as "${value}"`);
       }),
     );
   }

@@ -1,4 +1,5 @@
 import { MigratorError } from '../errors.ts';
+import { hintFor } from '../pg/connection-hint.ts';
 import { redact } from './redact.ts';
 
 /** Connection failures that Node reports itself. */
@@ -26,7 +27,7 @@ export function asMigratorError(error: unknown): MigratorError {
     });
   }
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code) && severity !== undefined) {
-    return new MigratorError('POSTGRES', message, { detail: `SQLSTATE ${code}`, cause: error });
+    return new MigratorError('POSTGRES', message, { detail: `SQLSTATE ${code}`, hint: hintFor(code), cause: error });
   }
   return new MigratorError('DEFECT', message === '' ? 'unexpected failure' : message, {
     detail: first instanceof Error ? first.stack : undefined,

@@ -28,7 +28,13 @@ export function openSession(invocation: Invocation, defaultLevel: 'info' | 'warn
   const global = settingsFor(config, undefined, invocation.settings);
   return {
     config,
-    connection: resolveConnection({ databaseUrl: global['database-url'] }, process.env),
+    connection: resolveConnection(
+      {
+        databaseUrl: global['database-url'],
+        origin: invocation.settings['database-url'] === undefined ? `database-url of ${invocation.config ?? ''}` : '--database-url',
+      },
+      process.env,
+    ),
     log: createLog(global['log-level'] ?? defaultLevel),
     settings: (table) => settingsFor(config, table, invocation.settings),
   };

@@ -1,3 +1,4 @@
+import { isStepText } from '../domain/partition-key.ts';
 import { parseDuration, parseSize } from '../domain/quantity.ts';
 import { parseDecisions, type Decisions } from '../plan/decisions.ts';
 
@@ -13,6 +14,12 @@ export interface Setting<T> {
 
 const text = (value: string): string => {
   if (value.trim() === '') throw new RangeError('it is empty');
+  return value;
+};
+
+const step = (value: string): string => {
+  if (!isStepText(value))
+    throw new RangeError(`"${value}" is no step: hour, day, week, month, quarter, year, "2 weeks", or a number of values`);
   return value;
 };
 
@@ -73,7 +80,7 @@ export const PARTITION_SETTINGS = {
   every: {
     placeholder: 'STEP',
     help: 'hour, day, week, month, quarter, year, "2 weeks", or a number for an integer column (default: month)',
-    parse: text,
+    parse: step,
   },
   from: { placeholder: 'VALUE', help: 'first bound; older rows go into one edge leaf (default: the oldest row)', parse: text },
   premake: { placeholder: 'N', help: 'leaves made ahead of the newest (default: 3)', parse: integer(0, 1000) },
@@ -100,6 +107,11 @@ export const START_SETTINGS = {
     placeholder: 'HOST:PORT|off',
     help: 'address of the dashboard and the metrics (default: 127.0.0.1:9187)',
     parse: parseHttpAddress,
+  },
+  'http-token-file': {
+    placeholder: 'FILE',
+    help: 'its first line is the bearer token that pause and resume over HTTP need; or PARTITIONER_HTTP_TOKEN (default: neither is taken)',
+    parse: text,
   },
   'way-back-wal': {
     placeholder: 'SIZE',

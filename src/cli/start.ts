@@ -7,6 +7,7 @@ import { describeConnection } from '../pg/connection.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { hasBlocker } from './check.ts';
 import { findMigration, isOpen, requirePhase } from './find-migration.ts';
+import { readHttpToken } from './http-token.ts';
 import { createProgressLine, print, printJson } from './output.ts';
 import { planOptionsOf, refuseOtherOptions } from './plan-options.ts';
 import type { Invocation, Verb } from './program.ts';
@@ -24,6 +25,7 @@ export const start: Verb = async (invocation) => {
   const session = openSession(invocation, 'info');
   const table = oneTable(invocation, session.config, 'start');
   const settings = session.settings(table);
+  const token = readHttpToken(settings['http-token-file'], process.env);
   const decision = await decide(invocation, session, table);
   if (!decision) return 2;
 
@@ -41,7 +43,7 @@ export const start: Verb = async (invocation) => {
       jobs,
       ...(settings['way-back-wal'] === undefined ? {} : { wayBackWalBytes: settings['way-back-wal'] }),
       ...(settings['verify-rate'] === undefined ? {} : { verifyBytesPerSecond: settings['verify-rate'] }),
-      http,
+      http: http && { ...http, token },
       signal: stop.signal,
       log: session.log,
       onProgress: (line) => {

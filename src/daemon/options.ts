@@ -17,7 +17,8 @@ export interface DaemonOptions {
   readonly wayBackWalBytes?: number;
   /** Ceiling of the verification, for each side; without it as fast as it goes. */
   readonly verifyBytesPerSecond?: number;
-  readonly http: { readonly host: string; readonly port: number } | null;
+  /** With a token `pause` and `resume` are taken over HTTP. */
+  readonly http: { readonly host: string; readonly port: number; readonly token?: string | null } | null;
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly onProgress?: (line: string) => void;

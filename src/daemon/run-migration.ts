@@ -25,6 +25,7 @@ import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
+import { performOverHttp } from './http-control.ts';
 import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
 import { emitMessage, type Migration } from '../pg/control-store.ts';
@@ -192,7 +193,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
 }
 
 async function serveHttp(
-  { http, migration, log }: RunOptions,
+  { http, migration, wayBack, settings, log }: RunOptions,
   desk: Pool<Client>,
   metrics: Metrics,
   closing: (() => Promise<unknown>)[],
@@ -201,6 +202,7 @@ async function serveHttp(
   const server: HttpServer = await startHttp({
     ...http,
     metrics,
+    control: { token: http.token ?? null, perform: (verb) => performOverHttp(settings, wayBack?.parent.id ?? migration.id, verb) },
     status: async () => {
       const [status] = await desk.use((control) => fetchStatus(control, quoteName(migration.source)));
       invariant(status, 'the migration that runs has no status');

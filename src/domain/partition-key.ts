@@ -18,6 +18,13 @@ const HOUR_US = 3_600_000_000n;
 const MAX_COUNT = 10_000;
 const EVERY = /^(?:(\d+) *)?(hour|day|week|month|quarter|year)s?$/i;
 
+/** Whether a text is a step of some kind of column; of which, the table tells later. */
+export function isStepText(text: string): boolean {
+  const trimmed = text.trim();
+  const match = EVERY.exec(trimmed);
+  return match ? Number(match[1] ?? '1') > 0 : /^\d+(?:_\d+)*$/.test(trimmed) && BigInt(trimmed.replaceAll('_', '')) > 0n;
+}
+
 /** Reads `--every`: `month`, `2 weeks`, `10000000`. */
 export function parseEvery(text: string, kind: KeyKind): Step {
   const trimmed = text.trim();

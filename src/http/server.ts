@@ -4,6 +4,7 @@ import { catchError, exhaustMap, from, of, share, Subject, takeUntil, timer, typ
 import type { Status } from '../actions/status.ts';
 import { MigratorError } from '../errors.ts';
 import type { Phase } from '../migration/phase.ts';
+import { addControl, type HttpControl } from './control.ts';
 import { DASHBOARD } from './dashboard.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -13,7 +14,23 @@ export interface HttpOptions {
   /** A fresh status; called at most once a second and one at a time. */
   readonly status: () => Promise<Status>;
   readonly metrics: Metrics;
+  /** Without it nothing can be changed. */
+  readonly control?: HttpControl;
+  readonly limits?: Partial<HttpLimits>;
 }
+
+/** What a client may take of the server, so that one that is slow or large, or many of them, cost the migration nothing. */
+export interface HttpLimits {
+  /** A request has to be there, headers and all, within this time. */
+  readonly requestMs: number;
+  readonly headerBytes: number;
+  readonly bodyBytes: number;
+  readonly connections: number;
+  /** Listeners of `/api/events`, which stay connected. */
+  readonly listeners: number;
+}
+
+const LIMITS: HttpLimits = { requestMs: 10_000, headerBytes: 16_384, bodyBytes: 4_096, connections: 200, listeners: 50 };
 
 export interface HttpServer {
   /** `http://127.0.0.1:9187`: with the real port, also when 0 was asked for. */
@@ -25,8 +42,8 @@ export interface HttpServer {
 const READY: ReadonlySet<Phase> = new Set<Phase>(['ready', 'cutover', 'switched', 'done']);
 const STATUS_AGE_MS = 1000;
 
-/** Starts the read-only HTTP server of the daemon: dashboard, metrics, health, status. */
-export async function startHttp({ host, port, status, metrics }: HttpOptions): Promise<HttpServer> {
+/** Starts the HTTP server of the daemon: dashboard, metrics, health, status, and with a token pause and resume. */
+export async function startHttp({ host, port, status, metrics, control, limits: given = {} }: HttpOptions): Promise<HttpServer> {
   const recent = cachedFor(STATUS_AGE_MS, status);
   const closed$ = new Subject<void>();
   // One sampling for all listeners, none without any. A status that fails (a broken connection) ends no stream.
@@ -36,7 +53,21 @@ export async function startHttp({ host, port, status, metrics }: HttpOptions): P
     takeUntil(closed$),
   );
 
-  const server = fastify({ logger: false, forceCloseConnections: true });
+  const limits = { ...LIMITS, ...given };
+  const server = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.requestMs,
+    http: {
+      headersTimeout: limits.requestMs,
+      maxHeaderSize: limits.headerBytes,
+      // Node looks for late requests this often.
+      connectionsCheckingInterval: Math.ceil(limits.requestMs / 4),
+    },
+  });
+  server.server.maxConnections = limits.connections;
+  let listeners = 0;
   server.addHook('onSend', async (_request, reply) => {
     void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
   });
@@ -52,7 +83,14 @@ export async function startHttp({ host, port, status, metrics }: HttpOptions): P
     return reply.code(READY.has(phase) ? 200 : 503).send({ ready: READY.has(phase), phase });
   });
   server.get('/api/status', () => recent());
+  if (control) addControl(server, control);
   server.get('/api/events', (request, reply) => {
+    if (listeners >= limits.listeners) {
+      void problem(reply, new MigratorError('POSTGRES', `${String(limits.listeners)} listeners are connected already`));
+      return;
+    }
+    listeners++;
+    request.raw.once('close', () => listeners--);
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
@@ -76,7 +114,13 @@ export async function startHttp({ host, port, status, metrics }: HttpOptions): P
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
   server.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: { code: 'USAGE', message: 'there is no such page' } }));
-  server.setErrorHandler((error, _request, reply) => problem(reply, error));
+  server.setErrorHandler((error, _request, reply) => {
+    // What the client did wrong (a body too large, JSON that is none) keeps its own status.
+    const status = (error as { statusCode?: unknown }).statusCode;
+    if (typeof status === 'number' && status >= 400 && status < 500)
+      return reply.code(status).send({ error: { code: 'USAGE', message: 'the request is not taken' } });
+    return problem(reply, error);
+  });
 
   try {
     await server.listen({ host, port });

@@ -1,7 +1,9 @@
 import pg from 'pg';
 import { MigratorError } from '../errors.ts';
 import { loadSql } from '../sql/load.ts';
-import { describeConnection, type ConnectionSettings } from './connection.ts';
+import { guardAuthentication } from './authentication.ts';
+import { connectionHint, hintFor, NO_PASSWORD } from './connection-hint.ts';
+import { describeConnection, driverConfig, type ConnectionSettings } from './connection.ts';
 
 /** A session of the driver. Its int8, numeric and xid8 values are strings. */
 export type Client = pg.Client;
@@ -37,21 +39,44 @@ async function open(settings: ConnectionSettings, applicationName: string): Prom
   const client = new pg.Client({
     keepAlive: true,
     keepAliveInitialDelayMillis: 30_000,
-    ...clientConfig,
+    ...driverConfig(settings),
     application_name: applicationName,
   });
   client.on('error', () => undefined);
+  const assertAuthenticated = guardAuthentication(client, settings.authentication);
   try {
     await client.connect();
+    assertAuthenticated();
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    if (settings.tlsOptional === true && isTlsTried && error instanceof Error && error.message === NO_TLS) {
-      clientConfig.ssl = false; // sslmode=prefer: the server's answer holds for every later session, the replication's too
-      return open(settings, applicationName);
+    // sslmode=prefer: the server's answer holds for every later session, the replication's too. A server may also have TLS and refuse it here.
+    if (settings.tlsOptional === true && isTlsTried && (isWithoutTls(error) || sqlState(error) === '28000')) {
+      const tls = clientConfig.ssl;
+      clientConfig.ssl = false;
+      if (isWithoutTls(error)) return open(settings, applicationName);
+      try {
+        return await open(settings, applicationName);
+      } catch {
+        clientConfig.ssl = tls;
+      }
     }
-    throw toMigratorError(error, `connecting to ${describeConnection(settings)}`);
+    throw explainConnection(error, settings);
   }
+}
+
+const isWithoutTls = (error: unknown): boolean => error instanceof Error && error.message === NO_TLS;
+
+/** Why there is no connection, with what the settings have to do with it. */
+function explainConnection(error: unknown, settings: ConnectionSettings): MigratorError {
+  const context = `connecting to ${describeConnection(settings)}`;
+  const { code, message, detail, hint } = toMigratorError(error, context);
+  const isUnanswered = error instanceof Error && NO_PASSWORD.test(error.message);
+  return new MigratorError(code, isUnanswered ? `${context}: the server asks for a password, and none is given` : message, {
+    detail,
+    hint: connectionHint(error, settings) ?? hint,
+    cause: error,
+  });
 }
 
 /** How long a polite end may take before the socket is closed: the other side may be gone without a word. */
@@ -142,25 +167,4 @@ function messageOf(error: unknown): string {
 
 function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function hintFor(code: string | undefined): string | undefined {
-  switch (code) {
-    case 'ECONNREFUSED':
-    case 'ENOENT':
-      return 'is the server running there? Check host and port of --database-url';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return "the host's name does not resolve: check --database-url";
-    case '28P01':
-      return 'give the password in PGPASSWORD or in ~/.pgpass';
-    case '28000':
-      return 'pg_hba.conf does not let this role in from here, or not without TLS (sslmode)';
-    case '3D000':
-      return 'the database does not exist: check --database-url';
-    case '53300':
-      return 'raise max_connections, or end idle sessions';
-    default:
-      return undefined;
-  }
 }

@@ -3,6 +3,7 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import { MigratorError } from '../errors.ts';
+import { authenticationRules, type AuthenticationRules } from './authentication.ts';
 import { findPassword } from './passfile.ts';
 import { parseConninfo, parseUrl, type ConnectionParameters } from './conninfo.ts';
 import { readService } from './service-file.ts';
@@ -12,6 +13,9 @@ export interface ConnectionSettings {
   readonly clientConfig: ClientConfig;
   /** sslmode=prefer: a server without TLS is taken too. */
   readonly tlsOptional?: boolean;
+  readonly authentication?: AuthenticationRules;
+  /** A password file that was passed over, because others may read it. */
+  readonly openPasswordFile?: string;
 }
 
 /** libpq's variables. https://www.postgresql.org/docs/current/libpq-envars.html */
@@ -29,6 +33,10 @@ const VARIABLES: Readonly<Record<string, string>> = {
   sslrootcert: 'PGSSLROOTCERT',
   sslcert: 'PGSSLCERT',
   sslkey: 'PGSSLKEY',
+  ssl_min_protocol_version: 'PGSSLMINPROTOCOLVERSION',
+  ssl_max_protocol_version: 'PGSSLMAXPROTOCOLVERSION',
+  channel_binding: 'PGCHANNELBINDING',
+  require_auth: 'PGREQUIREAUTH',
 };
 
 const SOCKET_DIRECTORIES = ['/var/run/postgresql', '/tmp'];
@@ -37,9 +45,13 @@ const SOCKET_DIRECTORIES = ['/var/run/postgresql', '/tmp'];
  * Where to connect: the URL (or libpq's `key=value` form) given, else DATABASE_URL, completed as libpq completes it:
  * service file, then PG* variables, then the password file and libpq's defaults.
  */
-export function resolveConnection(options: { databaseUrl?: string | undefined }, env: NodeJS.ProcessEnv): ConnectionSettings {
+export function resolveConnection(
+  options: { databaseUrl?: string | undefined; origin?: string },
+  env: NodeJS.ProcessEnv,
+): ConnectionSettings {
   const text = options.databaseUrl ?? nonEmpty(env['DATABASE_URL']);
-  const given = text === undefined ? {} : parse(text, options.databaseUrl === undefined ? 'DATABASE_URL' : '--database-url');
+  const given =
+    text === undefined ? {} : parse(text, options.databaseUrl === undefined ? 'DATABASE_URL' : (options.origin ?? '--database-url'));
   const fromEnv = variables(env);
   const service = given['service'] ?? nonEmpty(env['PGSERVICE']);
   if (
@@ -54,6 +66,14 @@ export function resolveConnection(options: { databaseUrl?: string | undefined },
   const home = nonEmpty(env['HOME']) ?? homedir();
   const parameters: ConnectionParameters = { ...fromEnv, ...(service === undefined ? {} : readService(service, env, home)), ...given };
   return complete(parameters, home);
+}
+
+/**
+ * What the driver is given. Without a password it is given an empty one: else it would look into the password file by itself, by rules of
+ * its own, and warn on stderr.
+ */
+export function driverConfig({ clientConfig }: ConnectionSettings): ClientConfig {
+  return clientConfig.password === undefined ? { ...clientConfig, password: () => '' } : clientConfig;
 }
 
 /** `host:port/database as user`, for messages and logs; never the password. */
@@ -81,8 +101,10 @@ function complete(parameters: ConnectionParameters, home: string): ConnectionSet
   }
   const user = nonEmpty(parameters['user']) ?? userInfo().username;
   const database = nonEmpty(parameters['dbname']) ?? user;
-  const password = parameters['password'] ?? findPassword(parameters['passfile'] ?? join(home, '.pgpass'), { host, port, database, user });
-  const seconds = Number(parameters['connect_timeout'] ?? '0');
+  const passwordFile = parameters['passfile'] ?? join(home, '.pgpass');
+  const found = parameters['password'] === undefined ? findPassword(passwordFile, { host, port, database, user }) : undefined;
+  const password = parameters['password'] ?? (found === 'open to others' ? undefined : found?.password);
+  const seconds = parseSeconds(parameters['connect_timeout']);
   const tls = resolveTls(parameters, host, home);
   const clientConfig: ClientConfig = {
     host,
@@ -92,9 +114,17 @@ function complete(parameters: ConnectionParameters, home: string): ConnectionSet
     ssl: tls.ssl,
     ...(password === undefined ? {} : { password }),
     ...(nonEmpty(parameters['options']) === undefined ? {} : { options: parameters['options'] }),
-    ...(Number.isFinite(seconds) && seconds > 0 ? { connectionTimeoutMillis: seconds * 1000 } : {}),
+    ...(seconds > 0 ? { connectionTimeoutMillis: seconds * 1000 } : {}),
+    ...(tls.ssl !== false && parameters['channel_binding'] !== undefined && parameters['channel_binding'] !== 'disable'
+      ? { enableChannelBinding: true }
+      : {}),
   };
-  return { clientConfig, tlsOptional: tls.optional };
+  return {
+    clientConfig,
+    tlsOptional: tls.optional,
+    authentication: authenticationRules(parameters, tls.ssl !== false),
+    ...(found === 'open to others' ? { openPasswordFile: passwordFile } : {}),
+  };
 }
 
 /** libpq's: the Unix socket where one is, else the loopback. */
@@ -108,6 +138,14 @@ function parsePort(text: string | undefined): number {
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
   if (text?.includes(',') === true) return 5432; // refused as several ports
   throw new MigratorError('USAGE', `invalid port number: "${text ?? ''}"`, { hint: 'a port lies between 1 and 65535' });
+}
+
+function parseSeconds(text: string | undefined): number {
+  if (nonEmpty(text) === undefined) return 0;
+  const seconds = Number(text);
+  // libpq waits for at least two seconds, and for ever when it is 0 or less.
+  if (Number.isInteger(seconds)) return seconds <= 0 ? 0 : Math.max(2, seconds);
+  throw new MigratorError('USAGE', `invalid connect_timeout: "${text ?? ''}"`, { hint: 'a whole number of seconds; 0 waits for ever' });
 }
 
 function variables(env: NodeJS.ProcessEnv): ConnectionParameters {

@@ -18,6 +18,10 @@ const USED = [
   'sslrootcert',
   'sslcert',
   'sslkey',
+  'ssl_min_protocol_version',
+  'ssl_max_protocol_version',
+  'channel_binding',
+  'require_auth',
 ];
 
 /** Taken, and without effect here: what the tool pins itself, or what the driver does not do. */
@@ -25,8 +29,6 @@ const TAKEN = [
   'application_name',
   'fallback_application_name',
   'client_encoding',
-  'channel_binding',
-  'require_auth',
   'gssencmode',
   'krbsrvname',
   'gsslib',
@@ -41,8 +43,6 @@ const TAKEN = [
   'sslcompression',
   'sslsni',
   'sslnegotiation',
-  'ssl_min_protocol_version',
-  'ssl_max_protocol_version',
   'min_protocol_version',
   'max_protocol_version',
   'uselibpqcompat',

@@ -42,7 +42,7 @@ export async function lookForRange(
 }
 
 /** Null when the time was over. Without parallel workers: a look must not take the machine. */
-async function bounded<T>(client: Client, seconds: number, look: () => Promise<T>): Promise<T | null> {
+export async function bounded<T>(client: Client, seconds: number, look: () => Promise<T>): Promise<T | null> {
   try {
     return await inTransaction(
       client,

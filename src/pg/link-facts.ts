@@ -2,7 +2,8 @@ import pg from 'pg';
 import type { LinkFacts, ReplicationProbe } from '../plan/preflight/link.ts';
 import { loadSql } from '../sql/load.ts';
 import { sqlState, withClient, type Client } from './client.ts';
-import type { ConnectionSettings } from './connection.ts';
+import { guardAuthentication } from './authentication.ts';
+import { driverConfig, type ConnectionSettings } from './connection.ts';
 
 const STATEMENTS = 4;
 
@@ -53,13 +54,15 @@ async function sharesBackend(settings: ConnectionSettings, pids: ReadonlySet<num
 export async function probeReplication(settings: ConnectionSettings): Promise<ReplicationProbe> {
   const client = new pg.Client({
     connectionTimeoutMillis: 10_000,
-    ...settings.clientConfig,
+    ...driverConfig(settings),
     application_name: 'partitioner check',
     replication: 'database',
   } as pg.ClientConfig);
   client.on('error', () => undefined);
+  const assertAuthenticated = guardAuthentication(client, settings.authentication);
   try {
     await client.connect();
+    assertAuthenticated();
     await client.query('IDENTIFY_SYSTEM');
     return { outcome: 'opened' };
   } catch (error) {

@@ -1,12 +1,15 @@
 import { readFileSync, statSync } from 'node:fs';
 
-/** The first line of the password file that fits. https://www.postgresql.org/docs/current/libpq-pgpass.html */
-export function findPassword(file: string, place: { host: string; port: number; database: string; user: string }): string | undefined {
+/** The password of the first line of the password file that fits. https://www.postgresql.org/docs/current/libpq-pgpass.html */
+export function findPassword(
+  file: string,
+  place: { host: string; port: number; database: string; user: string },
+): { readonly password: string } | 'open to others' | undefined {
   let text: string;
   try {
     const { mode } = statSync(file);
-    // libpq passes over a file that others may read; the driver prints libpq's warning about it.
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) return undefined;
+    // libpq passes over a file that others may read.
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) return 'open to others';
     text = readFileSync(file, 'utf8');
   } catch {
     return undefined; // no password file is the usual case
@@ -16,7 +19,8 @@ export function findPassword(file: string, place: { host: string; port: number; 
   for (const line of text.split(/\r?\n/)) {
     if (line === '' || line.startsWith('#')) continue;
     const fields = split(line);
-    if (fields.length >= 5 && wanted.every((value, i) => fields[i]!.raw === '*' || fields[i]!.value === value)) return fields[4]!.value;
+    if (fields.length >= 5 && wanted.every((value, i) => fields[i]!.raw === '*' || fields[i]!.value === value))
+      return { password: fields[4]!.value };
   }
   return undefined;
 }

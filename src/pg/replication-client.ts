@@ -1,11 +1,12 @@
 import pg from 'pg';
 import type { LogicalReplicationService } from 'pg-logical-replication';
+import { guardAuthentication, type AuthenticationRules } from './authentication.ts';
 
 /**
  * The library listens for a connection's errors only once it stands. A session that is ended with its first answer still unread would
  * crash the process: its error comes in the same read.
  */
-export function listenFromTheBeginning(service: LogicalReplicationService): void {
+export function listenFromTheBeginning(service: LogicalReplicationService, rules: AuthenticationRules | undefined): void {
   const inside = service as unknown as {
     readonly clientConfig: pg.ClientConfig;
     _client: pg.Client | null;
@@ -17,7 +18,9 @@ export function listenFromTheBeginning(service: LogicalReplicationService): void
     const client = new pg.Client({ ...inside.clientConfig, replication: 'database' } as pg.ClientConfig);
     client.on('error', (error) => service.emit('error', error));
     inside._client = client;
+    const assertAuthenticated = guardAuthentication(client, rules);
     await client.connect();
+    assertAuthenticated();
     inside._connection = (client as unknown as { readonly connection: unknown }).connection;
     return [client, inside._connection];
   };

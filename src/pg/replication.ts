@@ -8,7 +8,7 @@ import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgou
 import { encodeStandbyStatus } from '../domain/standby-status.ts';
 import { MigratorError } from '../errors.ts';
 import { WALSENDER_NAME } from '../plan/preflight/standbys.ts';
-import type { ConnectionSettings } from './connection.ts';
+import { driverConfig, type ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
 import { listenFromTheBeginning } from './replication-client.ts';
 import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
@@ -117,7 +117,7 @@ export class WalReceiver {
     const config = {
       keepAlive: true,
       keepAliveInitialDelayMillis: 30_000,
-      ...options.settings.clientConfig,
+      ...driverConfig(options.settings),
       application_name: WALSENDER_NAME,
       stream: () => this.#openSocket(),
     };
@@ -127,7 +127,7 @@ export class WalReceiver {
   /** Connects and streams; what fails is told to the sink. */
   start(): void {
     const service = this.#service;
-    listenFromTheBeginning(service);
+    listenFromTheBeginning(service, this.#options.settings.authentication);
     service.on('start', () => {
       this.#streaming = true;
       this.#sendFeedback();

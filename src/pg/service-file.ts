@@ -13,7 +13,10 @@ export function readService(service: string, env: NodeJS.ProcessEnv, home: strin
     const found = section(readFileSync(file, 'utf8'), service, file);
     if (found) return found;
   }
-  throw new MigratorError('USAGE', `the definition of service "${service}" is not found`, { detail: `looked in ${files.join(' and ')}` });
+  throw new MigratorError('USAGE', `the definition of service "${service}" is not found`, {
+    detail: `looked in ${files.join(' and ')}`,
+    hint: `write a section [${service}] with host=, port=, dbname= and user= there, or name the file in PGSERVICEFILE`,
+  });
 }
 
 function section(text: string, service: string, file: string): ConnectionParameters | null {

@@ -29,6 +29,8 @@ export function resolveTls(
   const key = file(parameters['sslkey'], join(home, '.postgresql', 'postgresql.key'));
   const ssl = {
     rejectUnauthorized: verified,
+    ...protocolVersion('minVersion', parameters['ssl_min_protocol_version']),
+    ...protocolVersion('maxVersion', parameters['ssl_max_protocol_version']),
     ...(verified && root !== undefined && root !== 'system' ? { ca: readParameterFile(root, 'sslrootcert') } : {}),
     // Everything but verify-full trusts the authority alone: the certificate's name is not looked at.
     ...(verified && mode !== 'verify-full' ? { checkServerIdentity: () => undefined } : {}),
@@ -38,11 +40,26 @@ export function resolveTls(
   return { ssl, optional: mode === 'prefer' || mode === 'allow' };
 }
 
+const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+
+function protocolVersion(bound: 'minVersion' | 'maxVersion', text: string | undefined): Record<string, string> {
+  if (text === undefined || text === '') return {};
+  const version = VERSIONS.find((each) => each.toLowerCase() === text.toLowerCase());
+  if (version !== undefined) return { [bound]: version };
+  throw new MigratorError('USAGE', `invalid TLS version: "${text}"`, { hint: `one of ${VERSIONS.join(', ')}` });
+}
+
 /** The file that is named, else libpq's default where it exists. */
 function file(named: string | undefined, standard: string): string | undefined {
   if (named !== undefined && named !== '') return named;
   return existsSync(standard) ? standard : undefined;
 }
+
+const HINTS: Readonly<Record<string, string>> = {
+  sslrootcert: "name the file of the authority's certificate, in PEM, in sslrootcert or PGSSLROOTCERT",
+  sslcert: "name the file of the client's certificate, in PEM, in sslcert or PGSSLCERT",
+  sslkey: "name the file of the client's private key, in PEM and without a passphrase, in sslkey or PGSSLKEY",
+};
 
 function readParameterFile(path: string, parameter: string): string {
   try {
@@ -50,6 +67,7 @@ function readParameterFile(path: string, parameter: string): string {
   } catch (error) {
     throw new MigratorError('USAGE', `cannot read ${parameter} "${path}"`, {
       detail: error instanceof Error ? error.message : String(error),
+      hint: HINTS[parameter],
       cause: error,
     });
   }

@@ -12,7 +12,7 @@ const IDS = [
   'long-transactions', 'migration', 'names-encoding', 'names-free', 'other-dependents', 'partition-column', 'partition-infinity',
   'partition-nulls', 'partition-step', 'policies-elsewhere', 'prepared-transactions', 'primary-key', 'primary-key-types',
   'primary-key-widened', 'publications', 'replica-identity', 'replication-connection', 'replication-slots', 'role-create', 'role-owner',
-  'role-privileges', 'role-replication', 'role-schema', 'role-tablespace', 'role-temporary', 'role-types', 'row-security', 'row-type',
+  'role-privileges', 'role-replication', 'role-schema', 'role-tablespace', 'role-temporary', 'role-types', 'row-security', 'row-size', 'row-type',
   'rules', 'security-labels', 'server-primary', 'server-version', 'session-limits', 'shared-sequences', 'slot-idle-limit',
   'slot-wal-limit', 'space-needed', 'statements', 'subscriptions', 'synchronous-standbys', 'table-exists', 'table-extension',
   'table-inheritance', 'table-kind', 'table-persistence', 'table-storage', 'table-typed', 'triggers', 'unique-keys', 'views', 'wal-level',

@@ -33,6 +33,25 @@ const USERS: Readonly<Record<string, string>> = {
   pg_subscription_rel: 'true',
 };
 
+/** The same as one hash for each catalog, and for each of the tables named besides: for those who look often. */
+export async function catalogDigest(client: Client, besides: readonly string[] = []): Promise<Record<string, string>> {
+  const { rows: server } = await client.query<{ version: number }>(`select current_setting('server_version_num')::int as version`);
+  const tables = Object.entries({ ...USERS, ...(server[0]!.version >= 150000 ? { pg_publication_namespace: 'true' } : {}) });
+  const digest = (table: string, condition: string): string =>
+    `select '${table}' as name, coalesce((select md5(string_agg(r.line, '|' order by r.line)) from (select (to_jsonb(t) - $1::text[])::text as line from ${table} t where ${condition}) r), '') as hash`;
+  const { rows } = await client.query<{ name: string; hash: string }>(
+    [
+      ...tables.map(([table, condition]) => digest(`pg_catalog.${table}`, condition)),
+      ...besides.map((table) => digest(table, 'true')),
+      `select 'slots', coalesce(string_agg(slot_name, ', ' order by slot_name), '') from pg_replication_slots where database = current_database()`,
+      `select 'prepared', coalesce(string_agg(gid, ', ' order by gid), '') from pg_prepared_xacts`,
+      `select 'locks', count(*)::text from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+    ].join(' union all '),
+    [MOVING],
+  );
+  return Object.fromEntries(rows.map(({ name, hash }) => [name, hash]));
+}
+
 /** Every row that makes up the user's objects, and the database's slots, prepared transactions and advisory locks. */
 export async function catalogSnapshot(client: Client): Promise<Record<string, unknown[]>> {
   const { rows: server } = await client.query<{ version: number }>(`select current_setting('server_version_num')::int as version`);

@@ -29,7 +29,7 @@ export function startDaemon(
     http: null,
     ...options,
     signal: stop.signal,
-    log: pino({ level: process.env['TEST_VERBOSE'] === undefined ? 'silent' : 'debug' }, process.stderr),
+    log: options.log ?? pino({ level: process.env['TEST_VERBOSE'] === undefined ? 'silent' : 'debug' }, process.stderr),
   });
   ended.catch(() => undefined); // whoever waits for something else first must not crash on it
   const end = async (): Promise<void> => {

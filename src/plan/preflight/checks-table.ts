@@ -32,6 +32,12 @@ export const TABLE_CHECKS = {
     why: 'Rows of the children belong to queries of the parent; a partitioned table can have partitions only.',
     fix: 'ALTER TABLE child NO INHERIT parent;',
   },
+  'row-size': {
+    worst: 'blocker',
+    title: 'its largest row can be carried',
+    why: 'PostgreSQL can hold no text, no line of COPY and no message of the change stream beyond 1 GB, and rows are compared by their text: 512 MB of it are carried, that is a bytea of 256 MB. The lengths are read without the TOASTed values, for at most 5 s.',
+    fix: 'Split such values into several rows, or move them into a table of their own.',
+  },
   'table-storage': {
     worst: 'blocker',
     title: 'it is a heap',

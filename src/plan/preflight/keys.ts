@@ -42,6 +42,7 @@ export function decidePrimaryKey(table: SourceTable, columns: readonly ColumnFac
         'primary-key',
         primary.name,
         `the primary key ${primary.name} is WITHOUT OVERLAPS (a ${primary.accessMethod} index): equal keys must mean one row`,
+        'give the table a primary key of other columns, a bigint GENERATED AS IDENTITY for instance, and keep this one as UNIQUE',
       ),
     ];
   }
@@ -98,6 +99,7 @@ function decideKeyTypes(key: readonly string[], columns: readonly ColumnFacts[],
         'primary-key-types',
         `${table}.${name}`,
         `key column ${name} is of type ${column.type}${through}, whose equal values need not be the same bytes: ${reason}`,
+        `give the table a primary key of other columns, a bigint GENERATED AS IDENTITY or a uuid for instance, and keep ${name} as UNIQUE NOT NULL`,
       ),
     ];
   });

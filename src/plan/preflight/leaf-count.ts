@@ -20,15 +20,28 @@ export function decideStep(
   const name = `${table.schema}.${table.name}`;
   try {
     const step = parseEvery(every, kind);
-    const lower = from === undefined ? null : parseKeyText(kind, from);
+    const lower = from === undefined ? null : parseFrom(kind, from);
     if (lower !== null && (lower === infinityOf(kind) || lower === minusInfinityOf(kind)))
-      throw new RangeError(`--from ${from!} is not finite`);
+      throw new MigratorError('USAGE', `--from ${from!} is not finite`, {
+        hint: '--from takes the first bound; older rows go into one edge leaf',
+      });
     const finding = passed('partition-step', name, `--every ${every}${from === undefined ? '' : ` --from ${from}`} fits a ${kind} column`);
     return { finding, partitioning: { step, from: lower } };
   } catch (error) {
-    if (!(error instanceof MigratorError) && !(error instanceof RangeError)) throw error;
-    const hint = error instanceof MigratorError ? error.hint : undefined;
-    return { finding: blocker('partition-step', name, error.message, hint), partitioning: null };
+    if (!(error instanceof MigratorError)) throw error;
+    return { finding: blocker('partition-step', name, error.message, error.hint), partitioning: null };
+  }
+}
+
+function parseFrom(kind: KeyKind, text: string): bigint {
+  try {
+    return parseKeyText(kind, text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const example = kind.startsWith('int') ? '10000000' : '2024-01-01';
+    throw new MigratorError('USAGE', `--from "${text}" is no ${kind}`, {
+      hint: `the first bound, as the column writes it: --from ${example}`,
+    });
   }
 }
 
@@ -70,7 +83,13 @@ export function decideLeafCount(leaves: number, range: KeyRange, table: Qualifie
   }[range.from];
   const span = range.lowest === null || range.highest === null ? 'no value is known' : `values from ${range.lowest} to ${range.highest}`;
   const message = `about ${leaves} leaves (${span}${source})`;
-  if (leaves > MAX_LEAVES) return blocker('leaf-count', name, `${message}: at most ${MAX_LEAVES} are made`);
+  if (leaves > MAX_LEAVES)
+    return blocker(
+      'leaf-count',
+      name,
+      `${message}: at most ${MAX_LEAVES} are made`,
+      'a larger --every; or --from VALUE, which puts all older rows into one edge leaf',
+    );
   return leaves > MANY_LEAVES
     ? warning('leaf-count', name, `${message}: more than ${MANY_LEAVES} make planning slow`)
     : passed('leaf-count', name, message);

@@ -15,6 +15,8 @@ export interface LinkFacts {
   readonly configuredPort: number | null;
 }
 
+const DIRECT = 'connect to the server itself: its own host and port in --database-url';
+
 /** A transaction pooler gives itself away by serving two sessions with one server process, or one session with two. */
 export function decideLink(facts: LinkFacts, endpoint: string): Finding {
   const pids = new Set(facts.backendPids);
@@ -27,16 +29,23 @@ export function decideLink(facts: LinkFacts, endpoint: string): Finding {
       'direct-connection',
       endpoint,
       `a pooler stands in between: statements of one session ran in ${pids.size} server processes${port}`,
+      DIRECT,
     );
   }
   if (facts.sharesBackend === true) {
-    return blocker('direct-connection', endpoint, `a pooler stands in between: two sessions at a time ran in one server process${port}`);
+    return blocker(
+      'direct-connection',
+      endpoint,
+      `a pooler stands in between: two sessions at a time ran in one server process${port}`,
+      DIRECT,
+    );
   }
   if (!facts.stateSurvives) {
     return blocker(
       'direct-connection',
       endpoint,
       `a pooler stands in between: a setting of the session is gone in its next transaction${port}`,
+      DIRECT,
     );
   }
   if (facts.announcedPid !== null && !pids.has(facts.announcedPid)) {

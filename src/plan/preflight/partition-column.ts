@@ -18,6 +18,7 @@ export function decidePartitionColumn(column: ColumnFacts, table: QualifiedName)
       'partition-column',
       name,
       `column ${column.name} is of type ${column.type}: timestamptz, timestamp, date, smallint, integer or bigint is needed`,
+      'name a column of one of these types with --range',
     );
   }
   return passed('partition-column', name, `column ${column.name} is of type ${column.type}`);

@@ -34,6 +34,13 @@ const KINDS: Readonly<Record<string, string>> = {
   t: 'a TOAST table',
 };
 
+const INSTEAD: Readonly<Record<string, string>> = {
+  p: 'nothing is left to do; partitioner status shows the migrations that there are',
+  v: 'name the table that it reads',
+  m: 'name the table that it reads',
+  f: 'run partitioner on the server that has the rows',
+};
+
 const SYSTEM = /^(pg_catalog|information_schema|pg_toast.*|pg_temp.*)$/;
 
 /** Everything else is asked only when it is an ordinary table; a migration that was switched makes the name a partitioned one. */
@@ -42,7 +49,12 @@ export function decideTableKind(facts: TableFacts, migration: { readonly id: num
   const kind = blocker.bind(null, 'table-kind', name);
   if (facts.kind !== 'r') {
     const done = facts.kind === 'p' && migration !== null ? ` (migration ${migration.id} of it is ${migration.phase})` : '';
-    return [kind(`${name} is ${KINDS[facts.kind] ?? `no table (relkind ${facts.kind})`}${done}: an ordinary table is needed`)];
+    return [
+      kind(
+        `${name} is ${KINDS[facts.kind] ?? `no table (relkind ${facts.kind})`}${done}: an ordinary table is needed`,
+        INSTEAD[facts.kind] ?? 'name a table',
+      ),
+    ];
   }
   if (facts.isPartition) {
     return [
@@ -62,8 +74,9 @@ export function decideTableKind(facts: TableFacts, migration: { readonly id: num
       ),
     ];
   }
-  if (SYSTEM.test(facts.schema)) return [kind(`${name} is a system catalog`)];
-  if (facts.schema === 'partitioner') return [kind(`${name} belongs to the control schema of data-partitioner`)];
+  if (SYSTEM.test(facts.schema)) return [kind(`${name} is a system catalog`, 'name a table of your own')];
+  if (facts.schema === 'partitioner')
+    return [kind(`${name} belongs to the control schema of data-partitioner`, 'name a table of your own')];
   return [passed('table-kind', name, `${name} is an ordinary table`), ...decideNature(facts, name)];
 }
 
@@ -84,7 +97,12 @@ function decideNature(facts: TableFacts, name: string): Finding[] {
     ...decideInheritance(facts, name, quoted),
     facts.accessMethod === 'heap'
       ? passed('table-storage', name, 'it is a heap')
-      : blocker('table-storage', name, `${name} is stored by the access method ${facts.accessMethod}: heap is needed`),
+      : blocker(
+          'table-storage',
+          name,
+          `${name} is stored by the access method ${facts.accessMethod}: heap is needed`,
+          `ALTER TABLE ${quoted} SET ACCESS METHOD heap; (PostgreSQL 15 and newer; rewrites the table under an exclusive lock)`,
+        ),
     facts.extensions.length === 0
       ? passed('table-extension', name, 'it belongs to no extension')
       : blocker(

@@ -1,0 +1,107 @@
+import type { BadInput } from './row.ts';
+
+type Row = readonly [name: string, args: string | readonly string[], message: string, hint: string];
+
+const ROWS: readonly Row[] = [
+  ['an unknown verb', 'strat app.events', 'unknown verb "strat"', 'did you mean "start"?'],
+  ['a verb of a later version', 'maintain app.events', 'unknown verb "maintain"', 'verbs: check, plan,'],
+  ['no verb', '--log-level warn', 'missing verb', 'verbs: check'],
+  ['help of an unknown verb', 'help chekc', 'unknown verb "chekc"', 'did you mean "check"?'],
+  ['an unknown flag', 'check app.events --evry month', "unknown option '--evry'", 'did you mean --every?'],
+  ['a flag of another verb', 'check app.events --jobs 2', "unknown option '--jobs'", 'partitioner check --help'],
+  ['a flag without its value', 'check app.events --range', "option '--range <COLUMN>' argument missing", 'partitioner check --help'],
+  ['a flag with an empty value', 'check app.events --range=', '--range: it is empty', 'partitioner check --help'],
+  [
+    'a flag twice',
+    'check app.events --range a --range b',
+    '--range: it is given twice, the second time as "b"',
+    'partitioner check --help',
+  ],
+  [
+    'two databases',
+    'status --database-url postgres://u:secret@a/d --database-url postgres://u:secret@b/d',
+    '--database-url: it is given twice',
+    'partitioner status --help',
+  ],
+  ['two tables', 'check a b --range c', "too many arguments for 'check'. Expected 1 argument but got 2.", 'partitioner check --help'],
+  ['no table', 'check --range c', 'missing argument TABLE', 'name it (app.events)'],
+  ['no table to cut over', 'cutover', 'missing argument TABLE', 'name it (app.events)'],
+  [
+    'no column',
+    'check app.events',
+    'missing --range: the column that app.events is to be partitioned by',
+    'partitioner check app.events --range created_at --every month',
+  ],
+  ['a step that is none', 'check a --range c --every fortnight', '--every: "fortnight" is no step: hour, day,', 'partitioner check --help'],
+  ['a step of nothing', 'check a --range c --every 0', '--every: "0" is no step', 'partitioner check --help'],
+  [
+    'a step of no months',
+    ['check', 'a', '--range', 'c', '--every', '0 months'],
+    '--every: "0 months" is no step',
+    'partitioner check --help',
+  ],
+  [
+    'a duration without its unit',
+    'cutover a --lock-timeout 5',
+    '--lock-timeout: "5" is no duration, use a number with ms, s, min, h or d',
+    'partitioner cutover --help',
+  ],
+  ['a duration below nothing', 'cutover a --lock-timeout -5ms', '--lock-timeout: "-5ms" is no duration', 'partitioner cutover --help'],
+  [
+    'a duration of an unknown unit',
+    'rollback a --max-lock-hold 5parsecs',
+    '--max-lock-hold: "5parsecs" is no duration',
+    'partitioner rollback --help',
+  ],
+  ['a duration of nothing', 'cutover a --max-lock-hold 0s', '--max-lock-hold: "0s" is less than 1ms', 'partitioner cutover --help'],
+  [
+    'a size without its unit',
+    'start a --range c --chunk-size 64',
+    '--chunk-size: "64" is no size, use a number with kB, MB, GB or TB',
+    'partitioner start --help',
+  ],
+  ['a size that is too small', 'start a --range c --chunk-size 1kB', '--chunk-size: "1kB" is less than 64kB', 'partitioner start --help'],
+  ['a rate of nothing', 'start a --range c --verify-rate 0MB', '--verify-rate: "0MB" is less than 1kB', 'partitioner start --help'],
+  ['a number out of range', 'start a --range c --jobs 0', '--jobs: "0" is no whole number from 1 to 64', 'partitioner start --help'],
+  ['half a job', 'start a --range c --jobs 2.5', '--jobs: "2.5" is no whole number from 1 to 64', 'partitioner start --help'],
+  ['leaves below nothing', 'plan a --range c --premake -1', '--premake: "-1" is no whole number from 0 to 1000', 'partitioner plan --help'],
+  ['no attempt', 'cutover a --attempts 0', '--attempts: "0" is no whole number from 1 to', 'partitioner cutover --help'],
+  ['a bad choice', 'plan a --range c --unit block', '--unit: "block" is none of leaf, table', 'partitioner plan --help'],
+  ['a bad address', 'start a --range c --http 9187', '--http: "9187" is no HOST:PORT', 'partitioner start --help'],
+  [
+    'a port out of range',
+    'start a --range c --http 127.0.0.1:99999',
+    '--http: "127.0.0.1:99999" is no HOST:PORT',
+    'partitioner start --help',
+  ],
+  ['a bad log level', 'status --log-level loud', '--log-level: "loud" is none of', 'partitioner status --help'],
+  [
+    'a decision that is none',
+    'cutover a --decide events',
+    '--decide "events" is not KIND:NAME=CHOICE',
+    '--decide unique:events_email_key=widen',
+  ],
+  [
+    'a decision on what needs none',
+    'check a --range b --decide view:x=drop',
+    '--decide "view:x=drop" is not KIND:NAME=CHOICE',
+    'the check prints what is to be decided',
+  ],
+  ['LIST', 'check a --list country', 'partitioning by LIST is not there yet', 'partitioner check --help'],
+  ['HASH', 'start a --hash id --modulus 8', 'partitioning by HASH is not there yet', 'partitioner start --help'],
+  ['a DEFAULT partition', 'plan a --range c --default-partition', 'a DEFAULT partition is not there yet', 'partitioner plan --help'],
+  ['rows of a demo that are none', 'demo --rows many', '--rows: "many" is no whole number from 1 to', 'partitioner demo --help'],
+  ['a name that is none', 'check app..events --range at', '"app..events" is no table\'s name', 'write schema.table'],
+  ['a name of three parts', 'check db.app.events --range at', '"db.app.events" is no table\'s name', 'write schema.table'],
+  ['a name that is none, of a migration', 'status app..events', '"app..events" is no table\'s name', 'write schema.table'],
+];
+
+/** The command line itself: exit code 1, whatever the database. */
+export const FLAGS: readonly BadInput[] = ROWS.map(([name, args, message, hint]) => ({
+  name,
+  args,
+  code: 1,
+  error: 'USAGE',
+  message,
+  hint,
+}));
