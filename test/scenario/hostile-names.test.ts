@@ -48,9 +48,10 @@ interface Hostile {
 /** A table of which everything has a hostile name, and what hangs on it. */
 async function createHostile(client: Client, owner: string, first: number): Promise<Hostile> {
   const name = nameOf(first);
-  const [schema, table, id, at, value, type, index, check, trigger, routine, view, other, publication, policy, unique] = HOSTILE.map(
+  const [schema, table, id, at, value, type, index, check, trigger, routine, view, other, publication, policy, unique] = Array.from(
+    { length: HOSTILE.length },
     (_, n) => name(n),
-  ) as string[];
+  );
   const [s, t] = [quoteIdent(schema!), quoteName({ schema: schema!, name: table! })];
   const q = (text: string | undefined): string => quoteIdent(text!);
   await client.query(`create schema ${s} authorization ${quoteIdent(owner)}; set role ${quoteIdent(owner)}; set search_path = ${s}`);
