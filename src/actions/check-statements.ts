@@ -15,6 +15,7 @@ import {
   setPath,
   type SeenStatement,
 } from '../pg/statement-facts.ts';
+import { OWN_LOOK } from '../plan/preflight/row-size.ts';
 import { unread, type Finding } from '../plan/preflight/finding.ts';
 import { readPlan, type PlanReading } from '../plan/preflight/statement-plan.ts';
 import { readStatement, shapeOf, type StatementText } from '../plan/preflight/statement-text.ts';
@@ -131,7 +132,7 @@ async function readAll(
   const read: { seen: SeenStatement; text: StatementText }[] = [];
   for (const seen of statements) {
     const text = readStatement(seen.query, table);
-    if (text === null || own.has(shapeOf(seen.query))) continue;
+    if (text === null || own.has(shapeOf(seen.query)) || seen.query.includes(OWN_LOOK)) continue;
     if (text.isBare) {
       if (!schemas.has(seen.path)) schemas.set(seen.path, await resolveWithPath(client, seen.path, table.name));
       const schema = schemas.get(seen.path) ?? null;

@@ -147,7 +147,7 @@ describe('the status', () => {
         expect(await fetchStatus(client, name)).toMatchObject([{ migration: id, source: 'app."Mixed ""Case"".x"' }]);
       }
       await expect(fetchStatus(client, 'other."Mixed ""Case"".x"')).rejects.toMatchObject({ code: 'WRONG_PHASE' });
-      await expect(fetchStatus(client, 'app.')).rejects.toMatchObject({ code: 'USAGE', message: 'app. is no table name' });
+      await expect(fetchStatus(client, 'app.')).rejects.toMatchObject({ code: 'USAGE', message: '"app." is no table\'s name' });
     });
   });
 

@@ -9,6 +9,9 @@ import { blocker, passed, unread, type Finding } from './finding.ts';
  */
 export const MAX_ROW_BYTES = 512 * 2 ** 20;
 
+/** By this our own look is known among the statements that the server has seen: what follows depends on the columns. */
+export const OWN_LOOK = '/* a look of partitioner check */';
+
 const TEXTS = new Set(['text', 'character varying', 'character']);
 
 /**
@@ -23,7 +26,7 @@ export function rowSizeSql(table: QualifiedName, columns: readonly ColumnFacts[]
     if (!column.isArray && column.baseType === 'bytea') return [`2 * coalesce(pg_catalog.octet_length(${name}), 0)::bigint`];
     return [`coalesce(pg_catalog.pg_column_size(${name}), 0)::bigint`];
   });
-  return sizes.length === 0 ? null : `select pg_catalog.max(${sizes.join(' + ')})::text as bytes from only ${quoteName(table)}`;
+  return sizes.length === 0 ? null : `select ${OWN_LOOK} pg_catalog.max(${sizes.join(' + ')})::text as bytes from only ${quoteName(table)}`;
 }
 
 /** @param bytes of the largest row; `unknown` when the look was ended after `seconds`. */
