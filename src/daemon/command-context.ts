@@ -11,7 +11,7 @@ import type { OpenWayBack } from '../pg/way-back-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { AfterRunner } from './after-runner.ts';
 import type { Applier } from './applier.ts';
-import { assertReady, untilReady } from './assert-ready.ts';
+import { assertStillReady, untilReady } from './assert-ready.ts';
 import type { SharedState } from './shared-state.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -66,7 +66,7 @@ export function switchContext(options: CommandOptions, limits: Record<string, un
     catchUp: () => verifier.catchUp(),
     untilProven: () => untilReady(options, signal),
     assertProven: () => {
-      assertReady(options);
+      assertStillReady(options);
     },
     onAttempt: (outcome) => {
       metrics.lockAttempt(outcome);

@@ -26,6 +26,8 @@ export class PartComparison {
   readonly #reached = new Map<number, readonly string[]>();
   #byKey = false;
   #pass = 1;
+  /** Also when it was not looked at yet, which is a matter of moments. */
+  #wasComplete = true;
 
   /** @param gate ranges pass it, one by one. */
   constructor(options: VerifierOptions, gate: Gate) {
@@ -35,9 +37,10 @@ export class PartComparison {
     this.#sessions = new Pool<Client>({ size: options.jobs, make: () => openRangeSession(options.settings), dispose: close, abandon });
   }
 
-  /** How many parts are compared, and of how many: the stream may add some. */
-  get progress(): { readonly checked: number; readonly total: number } {
-    return { checked: this.#checked.size, total: this.#byKey ? 1 : this.#options.applier.session.leaves.leaves.length };
+  /** How many parts are compared, and of how many. The stream may add some: `wasComplete` says that all were before. */
+  get progress(): { readonly checked: number; readonly total: number; readonly wasComplete: boolean } {
+    const total = this.#byKey ? 1 : this.#options.applier.session.leaves.leaves.length;
+    return { checked: this.#checked.size, total, wasComplete: this.#wasComplete };
   }
 
   get isEveryLive(): boolean {
@@ -54,6 +57,13 @@ export class PartComparison {
       if (checked === true) this.#checked.add(part as number);
       else this.#reached.set(part as number, reached as string[]);
     }
+    this.#wasComplete = false;
+    this.#noteComplete();
+  }
+
+  #noteComplete(): void {
+    const { checked, total } = this.progress;
+    if (checked >= total) this.#wasComplete = true;
   }
 
   /** Begins what is live and not compared yet. */
@@ -121,7 +131,10 @@ export class PartComparison {
           const outcome = await verifyRange(client, this.#options, current, rows);
           if (outcome.type !== 'compared') return current;
           this.#rate.spend(outcome.rows * rowBytes);
-          if (outcome.reached === null) this.#checked.add(current.part);
+          if (outcome.reached === null) {
+            this.#checked.add(current.part);
+            this.#noteComplete();
+          }
           return outcome.reached === null ? null : { ...current, reached: outcome.reached };
         }),
       );

@@ -60,9 +60,9 @@ export class Verifier {
   readonly #gate = new Gate();
   readonly #parts: PartComparison;
   #session: Client | null = null;
-  #state: VerifierState = { pass: 1, checked: 0, total: 1, tainted: false, differences: 0, suspected: 0, behind: 0, isSoon: true };
-  /** The last pass in which everything that was there was compared. */
-  #completed: number | null = null;
+  #state = { pass: 1, tainted: false, differences: 0, suspected: 0, behind: 0 };
+  /** When it was looked at last. */
+  #known = { checked: 0, total: 1 };
 
   constructor(options: VerifierOptions) {
     this.#options = options;
@@ -70,7 +70,8 @@ export class Verifier {
   }
 
   get state(): VerifierState {
-    return { ...this.#state, checked: this.#parts.progress.checked };
+    const { checked, total, wasComplete } = this.#parts.progress;
+    return { ...this.#state, checked, total, isSoon: wasComplete };
   }
 
   /** Runs until the signal aborts. Throws what a session of it throws. */
@@ -195,10 +196,9 @@ export class Verifier {
     const { migrationId } = this.#options;
     const { pass, tainted } = await readVerification(client, migrationId);
     const { checked, total } = this.#parts.progress;
-    const isAll = checked >= total;
-    const isDone = isAll && this.#state.checked < this.#state.total;
-    if (isAll) this.#completed = pass;
-    this.#state = { ...this.#state, pass, tainted, checked, total, isSoon: this.#completed === pass };
+    const isDone = checked >= total && this.#known.checked < this.#known.total;
+    this.#known = { checked, total };
+    this.#state = { ...this.#state, pass, tainted };
     if (isDone) await addHistory(client, migrationId, 'verified', { pass, parts: total });
   }
 

@@ -4,7 +4,7 @@ import { createPlainEvents } from '../../support/attached-table.ts';
 import { catalogSnapshot } from '../../support/catalog-snapshot.ts';
 import { startCuttingProxy, type Cut } from '../../support/cutting-proxy.ts';
 import { createDatabase } from '../../support/database.ts';
-import { startDaemon, untilPhase } from '../../support/daemon.ts';
+import { holds, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { differingRows } from '../../support/oracle.ts';
 
 const WAYS: readonly Cut[] = ['before', 'after', 'terminated'];
@@ -58,6 +58,9 @@ test.each(WAYS)('the session of the cutover cut %s each of its statements', asyn
       break;
     }
     expect(outcome, statement).toMatchObject({ ok: false, error: { code: 'POSTGRES' } });
+    await until(control, 'the cut session to be gone, with its temporary tables', () =>
+      holds(control, `not exists (select from pg_stat_activity where application_name = 'partitioner cutover')`),
+    );
     expect(await catalogSnapshot(control), statement).toEqual(before);
   }
   if (how !== 'after') expect(await cutover()).toMatchObject({ ok: true });
