@@ -1,4 +1,4 @@
-import type { QualifiedName } from '../domain/identifier.ts';
+import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { LeafMap, type LeafRange } from '../domain/leaf-map.ts';
 import { formatLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
@@ -26,10 +26,12 @@ export type SnapshotOutcome<T> =
 
 /** Runs in a repeatable read transaction of the applier whose snapshot is settled (rule 2). */
 export async function inSettledSnapshot<T>(session: ApplierSession, use: (at: SettledPosition) => Promise<T>): Promise<SnapshotOutcome<T>> {
-  const { client, migrationId } = session;
+  const { client, migrationId, plan } = session;
   return inTransaction(
     client,
     async () => {
+      // Before the snapshot: to an older one, what a TRUNCATE leaves looks empty, and what was changed between the two would hit no row.
+      await client.query(`lock table only ${quoteName(plan.source)} in access share mode`);
       const at = await readSettledPosition(client, migrationId);
       if (at.unseen > 0) return { type: 'unsettled', xids: at.unseenXids };
       return { type: 'done', value: await use(at) };
