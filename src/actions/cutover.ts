@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { adviseOnBlockers, describeBlockers, type Blocker } from '../domain/blocker.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
-import { cancelBackend, withClient } from '../pg/client.ts';
+import { cancelBackend, isConnectionLost, withClient } from '../pg/client.ts';
 import { attemptSwap, type Attempt, type CutoverContext, type CutoverReceipt, type LockOutcome } from './swap-attempt.ts';
 import { dropTwins, type FilledTwins } from './twins.ts';
 
@@ -12,6 +12,7 @@ const ATTEMPT: Readonly<Record<Attempt['type'], LockOutcome>> = {
   deadlock: 'deadlock',
   hold_limit: 'fence_timeout',
   changed: 'changed',
+  session_lost: 'session_lost',
 };
 
 const BACK_OFF_MS = { first: 100, most: 3_000 };
@@ -48,20 +49,7 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
     await context.untilProven();
-    const outcome = await context.quietly(() =>
-      withClient(context.settings, { applicationName: 'partitioner cutover' }, (locker) =>
-        withClient(context.settings, { applicationName: 'partitioner fence' }, async (fencer) => {
-          // The twin of a materialized view takes as long as its query: whoever calls it off does not wait for that.
-          const cancel = (): void => void cancelBackend(context.settings, locker, 'partitioner cutover');
-          signal.addEventListener('abort', cancel, { once: true });
-          try {
-            return await attemptSwap(context, locker, fencer, attempt, filled);
-          } finally {
-            signal.removeEventListener('abort', cancel);
-          }
-        }),
-      ),
-    );
+    const outcome = await tryOnce(context, attempt, filled);
     if (outcome.type !== 'switched') signal.throwIfAborted();
     onAttempt(ATTEMPT[outcome.type]);
     if (outcome.type === 'switched') {
@@ -85,4 +73,29 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
       hint: `${advice === null ? '' : `${advice}; then `}run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was`,
     },
   );
+}
+
+/** One attempt on sessions of its own. One of them that is lost costs the attempt, not the cutover; the last attempt tells of it. */
+async function tryOnce(context: CutoverContext, attempt: number, filled: FilledTwins): Promise<Attempt> {
+  const { settings, signal, limits } = context;
+  const applicationName = 'partitioner cutover';
+  try {
+    return await context.quietly(() =>
+      withClient(settings, { applicationName }, (locker) =>
+        withClient(settings, { applicationName: 'partitioner fence' }, async (fencer) => {
+          // The twin of a materialized view takes as long as its query: whoever calls it off does not wait for that.
+          const cancel = (): void => void cancelBackend(settings, locker, applicationName);
+          signal.addEventListener('abort', cancel, { once: true });
+          try {
+            return await attemptSwap(context, locker, fencer, attempt, filled);
+          } finally {
+            signal.removeEventListener('abort', cancel);
+          }
+        }),
+      ),
+    );
+  } catch (error) {
+    if (attempt === limits.attempts || !isConnectionLost(error)) throw error;
+    return { type: 'session_lost', blockers: [] };
+  }
 }

@@ -77,10 +77,10 @@ export interface CutoverContext {
 /** How it ended; what is no success has released everything. */
 export type Attempt =
   | { readonly type: 'switched'; readonly receipt: CutoverReceipt }
-  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed'; readonly blockers: readonly Blocker[] };
+  | { readonly type: 'lock_timeout' | 'hold_limit' | 'deadlock' | 'changed' | 'session_lost'; readonly blockers: readonly Blocker[] };
 
 /** How one attempt at the locks ended, as the metrics name it. */
-export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout' | 'changed';
+export type LockOutcome = 'acquired' | 'timeout' | 'deadlock' | 'fence_timeout' | 'changed' | 'session_lost';
 
 const OUTCOME_OF_STATE: Readonly<Record<string, 'lock_timeout' | 'hold_limit' | 'deadlock'>> = {
   '55P03': 'lock_timeout', // lock_not_available

@@ -86,7 +86,8 @@ export function createMetrics(migration: string): Metrics {
 
   // A counter that is absent until its first event makes rate() miss that event.
   for (const op of ['insert', 'update', 'delete', 'truncate'] as const) changes.inc({ op }, 0);
-  for (const outcome of ['acquired', 'timeout', 'deadlock', 'fence_timeout', 'changed'] as const) attempts.inc({ outcome }, 0);
+  for (const outcome of ['acquired', 'timeout', 'deadlock', 'fence_timeout', 'changed', 'session_lost'] as const)
+    attempts.inc({ outcome }, 0);
 
   return {
     registry,

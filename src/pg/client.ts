@@ -150,6 +150,20 @@ export function sqlState(error: unknown): string | undefined {
   return undefined;
 }
 
+/** connection_exception and operator intervention: shutdowns, crashes, pg_terminate_backend */
+const LOST_STATE = /^(08|57P0[1-5])/;
+/** What the driver and Node say, without a code of the server's, of a session that is gone. */
+const LOST_WORDS =
+  /connection terminated|connection error|not queryable|connection was lost|ECONN|EPIPE|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH/i;
+
+/** Whether the error means that a session is gone or could not be had, not that a statement was refused. */
+export function isConnectionLost(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return LOST_STATE.test(state);
+  if (error instanceof MigratorError && error.code !== 'POSTGRES') return false;
+  return LOST_WORDS.test(String(error)) || (error instanceof Error && error.cause !== undefined && isConnectionLost(error.cause));
+}
+
 /** Wraps what the driver threw as POSTGRES, with the SQLSTATE in the detail. An error of our own passes unchanged. */
 export function toMigratorError(error: unknown, context: string): MigratorError {
   if (error instanceof MigratorError) return error;
@@ -162,10 +176,13 @@ export function toMigratorError(error: unknown, context: string): MigratorError 
   return new MigratorError('POSTGRES', message, { detail, hint: error.hint ?? hintFor(error.code), cause: error });
 }
 
+/** The driver's words for a statement on a session that is gone already. */
+const NOT_QUERYABLE = /^Client .* is not queryable$/;
+
 /** Node tries every address of a name; the error of all of them has no message of its own. */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
-  if (error instanceof Error) return error.message;
+  if (error instanceof Error) return NOT_QUERYABLE.test(error.message) ? 'the connection was lost' : error.message;
   return String(error);
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sqlState, type Client } from '../../src/pg/client.ts';
+import type { Client } from '../../src/pg/client.ts';
 import type { TestDatabase } from './database.ts';
 import type { History } from './history.ts';
 import { startPartitioner } from './partitioner.ts';
@@ -56,12 +56,6 @@ export async function crashServer(database: TestDatabase): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   process.kill(rows[0]!.pid, 'SIGKILL');
   await reconnect(database);
-}
-
-/** Whether the session is gone, whatever it was doing. */
-export function isLost(error: unknown): boolean {
-  const state = sqlState(error);
-  return state === undefined ? /terminated|not queryable|ECONN|EPIPE/.test(String(error)) : /^(57P0|08)/.test(state);
 }
 
 /** A new session, as soon as the server gives one. */

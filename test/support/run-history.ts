@@ -3,10 +3,10 @@ import pino from 'pino';
 import { sendCommand, type CommandOutcome } from '../../src/actions/command.ts';
 import { runDaemon } from '../../src/daemon/daemon.ts';
 import { MigratorError } from '../../src/errors.ts';
-import { sqlState, type Client } from '../../src/pg/client.ts';
+import { isConnectionLost, sqlState, type Client } from '../../src/pg/client.ts';
 import { DEFAULT_PLAN_OPTIONS } from '../../src/plan/options.ts';
 import type { TestDatabase } from './database.ts';
-import { commitPrepared, crashServer, isLost, reconnect, startDaemonProcess, type Daemon } from './history-faults.ts';
+import { commitPrepared, crashServer, reconnect, startDaemonProcess, type Daemon } from './history-faults.ts';
 import { dropSlot } from './lost-slot.ts';
 import type { Event, History, Step, Transaction } from './history.ts';
 
@@ -33,7 +33,7 @@ export async function runHistory(database: TestDatabase, history: History, verbo
       try {
         statements += await write(client, history, transaction, writer);
       } catch (error) {
-        if (!isLost(error)) throw error;
+        if (!isConnectionLost(error)) throw error;
         client = await reconnect(database);
         await commitPrepared(client, `h${writer}_`);
       }

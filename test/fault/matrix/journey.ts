@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client as Session } from '../../../src/pg/client.ts';
+import { isConnectionLost, type Client as Session } from '../../../src/pg/client.ts';
 import { startPartitioner, type Running } from '../../support/partitioner.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { createEvents } from '../../support/events-table.ts';
@@ -237,7 +237,7 @@ async function patiently<T>(database: TestDatabase, use: (client: Session) => Pr
       return await use(client);
     } catch (error) {
       sessions.delete(database);
-      if (attempt >= 300 || !isAway(error)) throw error;
+      if (attempt >= 300 || !isConnectionLost(error)) throw error;
       await sleep(100);
     }
   }
@@ -248,11 +248,6 @@ const stateOf = (error: unknown): string =>
 
 function isMissing(error: unknown): boolean {
   return ['42P01', '3F000'].includes(stateOf(error));
-}
-
-function isAway(error: unknown): boolean {
-  const state = stateOf(error);
-  return /^57P0/.test(state) || /ECONN|EPIPE/.test(state) || /terminated|ended|not queryable/.test(String(error));
 }
 
 async function expired(deadline: number, running: Running | null): Promise<never> {
