@@ -3,7 +3,7 @@ import { LeafMap, type LeafRange } from '../domain/leaf-map.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { addHistory, store } from '../pg/control-store.ts';
-import { joinIntervals, RECOVERED_UNITS, type KeyInterval } from '../plan/resync-sql.ts';
+import { gapsBetween, joinIntervals, RECOVERED_UNITS, type KeyInterval } from '../plan/resync-sql.ts';
 import { adoptMade, type ApplierSession } from './applier-session.ts';
 import { makeLiveLeaf, planMissingLeaf } from './make-leaf.ts';
 import { WHOLE_TABLE } from './verify-range.ts';
@@ -43,19 +43,6 @@ export async function makeStrayLeaves(session: ApplierSession): Promise<Snapshot
     }
     return null;
   }
-}
-
-/** What lies in no leaf. Expects ascending leaves that do not overlap. */
-export function gapsBetween(leaves: readonly KeyInterval[]): KeyInterval[] {
-  const joined = joinIntervals(leaves);
-  const gaps: KeyInterval[] = [];
-  let from: bigint | null = null;
-  for (const [position, { lower, upper }] of joined.entries()) {
-    if (lower !== null) gaps.push({ lower: position === 0 ? null : from, upper: lower });
-    from = upper;
-  }
-  if (joined.length === 0 || from !== null) gaps.push({ lower: from, upper: null });
-  return gaps;
 }
 
 /** Empties leaves whose rows are all gone from the source: a missed TRUNCATE is not looked for key by key. Whether it did. */

@@ -1,8 +1,9 @@
+import { LeafMap } from '../domain/leaf-map.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
 import { listLeaves, listUnits, readSettledPosition, store } from '../pg/control-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
-import { joinIntervals, type KeyInterval } from '../plan/resync-sql.ts';
+import { gapsBetween, type KeyInterval } from '../plan/resync-sql.ts';
 import type { VerifySql } from '../plan/verify-sql.ts';
 
 /** What the verification of one migration needs of it. */
@@ -94,12 +95,12 @@ async function countTaken(client: Client, sql: VerifySql): Promise<Taken> {
   return rows[0]!;
 }
 
-/** Where the target already has what the source has; null when that is everywhere. */
+/** Where the target already has what the source has, or nobody has to bring it but the stream; null when that is everywhere. */
 async function liveIntervals(client: Client, migrationId: number): Promise<KeyInterval[] | null> {
   const states = new Map((await listUnits(client, migrationId)).map(({ unit, state }) => [unit, state]));
   if ([...states.values()].every((state) => state === 'live')) return null;
   const leaves = await listLeaves(client, migrationId);
-  return joinIntervals(leaves.filter(({ unit }) => states.get(unit) === 'live'));
+  return gapsBetween(new LeafMap(leaves.filter(({ unit }) => states.get(unit) !== 'live')).leaves);
 }
 
 /**

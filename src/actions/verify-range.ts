@@ -3,6 +3,7 @@ import { formatLsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
 import { readSettledPosition, store } from '../pg/control-store.ts';
+import type { KeyInterval } from '../plan/resync-sql.ts';
 import type { KeyRange } from '../plan/verify-sql.ts';
 import type { Verification } from './verify-changes.ts';
 
@@ -110,6 +111,37 @@ async function compareNext(
 export async function verifyBound(client: Client, verification: Verification, leaf: LeafRange): Promise<number> {
   const seen = await client.query(verification.sql.seeStrays(leaf, WHOLE_TABLE));
   return seen.rowCount ?? 0;
+}
+
+/**
+ * Source rows beside a leaf that lie in no leaf at all: no leaf's ranges have them. The stream makes their leaf soon, or it has lost them. False when it
+ * is to be done again.
+ */
+export async function verifyBeside(
+  client: Client,
+  { migrationId, sql }: Verification,
+  gaps: readonly KeyInterval[],
+  part: number,
+): Promise<boolean> {
+  if (gaps.length === 0) return true;
+  try {
+    return await inTransaction(
+      client,
+      async () => {
+        const settled = await readSettledPosition(client, migrationId);
+        if (settled.unseen > 0) return false;
+        for (const gap of gaps) {
+          const seen = await client.query(sql.seeLeafless(gap, MOST_SUSPECTS, part));
+          if ((seen.rowCount ?? 0) >= MOST_SUSPECTS) return false;
+        }
+        return true;
+      },
+      'begin isolation level repeatable read',
+    );
+  } catch (error) {
+    if (TRANSIENT.has(sqlState(error) ?? '')) return false;
+    throw error;
+  }
 }
 
 function rangeFrom({ leaf, reached }: Part): KeyRange {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { verifyBound, verifyRange, WHOLE_TABLE, type Part } from '../actions/verify-range.ts';
+import { verifyBeside, verifyBound, verifyRange, WHOLE_TABLE, type Part } from '../actions/verify-range.ts';
 import { abandon, close, type Client } from '../pg/client.ts';
 import { store } from '../pg/control-store.ts';
 import type { Gate } from './gate.ts';
@@ -119,6 +119,14 @@ export class PartComparison {
     if (!part.leaf && part.reached === null) {
       for (const leaf of applier.session.leaves.leaves)
         await this.#gate.pass(() => this.#sessions.use((client) => verifyBound(client, this.#options, leaf)));
+    }
+    if (part.leaf && part.reached === null) {
+      const { leaf } = part;
+      const isDone = (): Promise<boolean> =>
+        this.#gate.pass(() =>
+          this.#sessions.use((client) => verifyBeside(client, this.#options, applier.session.leaves.gapsBeside(leaf), leaf.leaf)),
+        );
+      while (this.#pass === pass && !(await isDone())) await sleep(RETRY_MS, undefined, { signal });
     }
     while (part) {
       await unpaused(signal);

@@ -39,6 +39,17 @@ export class LeafMap {
     };
   }
 
+  /** What no leaf has between a leaf and the one before it, and behind the last one. */
+  gapsBeside({ leaf: number }: LeafRange): { lower: bigint | null; upper: bigint | null }[] {
+    const at = this.#leaves.findIndex(({ leaf }) => leaf === number);
+    const { lower, upper } = this.#leaves[at]!;
+    const before = this.#leaves[at - 1]?.upper ?? null;
+    return [
+      ...(lower === null || before === lower ? [] : [{ lower: before, upper: lower }]),
+      ...(upper === null || at < this.#leaves.length - 1 ? [] : [{ lower: upper, upper: null }]),
+    ];
+  }
+
   add(leaf: LeafRange): void {
     this.#leaves = [...this.#leaves, leaf].sort(compareLower);
     this.#last = null;

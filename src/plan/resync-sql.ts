@@ -144,3 +144,16 @@ export function joinIntervals(intervals: readonly KeyInterval[]): KeyInterval[] 
   }
   return joined;
 }
+
+/** What lies in no leaf. Expects ascending leaves that do not overlap. */
+export function gapsBetween(leaves: readonly KeyInterval[]): KeyInterval[] {
+  const joined = joinIntervals(leaves);
+  const gaps: KeyInterval[] = [];
+  let from: bigint | null = null;
+  for (const [position, { lower, upper }] of joined.entries()) {
+    if (lower !== null) gaps.push({ lower: position === 0 ? null : from, upper: lower });
+    from = upper;
+  }
+  if (joined.length === 0 || from !== null) gaps.push({ lower: from, upper: null });
+  return gaps;
+}

@@ -70,6 +70,8 @@ export interface VerifySql {
   readonly touchRange: (range: KeyRange) => Statement;
   /** Rows of a leaf outside of its bound. */
   readonly seeStrays: (leaf: LeafRange, part: number) => string;
+  /** Keys of source rows in an interval that no leaf has, at most `limit`: they are compared once more with the log. */
+  readonly seeLeafless: (gap: KeyInterval, limit: number, part: number) => string;
 }
 
 /** @param names of the columns that are compared, generated ones too. */
@@ -247,6 +249,8 @@ export function planVerifySql(plan: MigrationPlan, id: number, names: readonly s
     seeStrays: (leaf, part) =>
       `${seen} select distinct ${keyNames.map((name) => `t.${name}`).join(', ')}, ${part}, 'different' ` +
       `from only ${quoteName({ schema: plan.target.schema, name: leaf.name })} t where (${within('t', [leaf])}) is not true ${misplaced}`,
+    seeLeafless: (gap, limit, part) =>
+      `${seen} select ${keyNames.map((name) => `s.${name}`).join(', ')}, ${part}, 'seen' from ${source} s where ${within('s', [gap])} limit ${limit} on conflict do nothing`,
   };
 }
 

@@ -8,6 +8,23 @@ function leaf(number: number, lower: bigint | null, upper: bigint | null): LeafR
 }
 
 describe('LeafMap', () => {
+  test('knows what lies beside a leaf, and in none', () => {
+    const own = [leaf(1, 0n, 10n), leaf(2, 20n, 30n), leaf(3, 30n, 50n)];
+    const leaves = new LeafMap(own);
+    expect(own.map((each) => leaves.gapsBeside(each))).toEqual([
+      [{ lower: null, upper: 0n }],
+      [{ lower: 10n, upper: 20n }],
+      [{ lower: 50n, upper: null }],
+    ]);
+    const open = [leaf(0, null, 5n), leaf(1, 5n, null)];
+    expect(open.map((each) => new LeafMap(open).gapsBeside(each))).toEqual([[], []]);
+    const one = leaf(0, 3n, 5n);
+    expect(new LeafMap([one]).gapsBeside(one)).toEqual([
+      { lower: null, upper: 3n },
+      { lower: 5n, upper: null },
+    ]);
+  });
+
   test('finds the leaf of a value, or none', () => {
     const leaves = new LeafMap([leaf(2, 20n, 30n), leaf(0, null, 0n), leaf(1, 0n, 10n), leaf(3, 50n, null)]);
     expect([-5n, 0n, 9n, 10n, 19n, 20n, 29n, 30n, 50n, 99n].map((value) => leaves.find(value)?.leaf ?? null)).toEqual([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CopyPace } from '../../src/daemon/copy-chunk.ts';
-import { gapsBetween } from '../../src/actions/recover-keys.ts';
+import { gapsBetween } from '../../src/plan/resync-sql.ts';
 import { decideOutrun } from '../../src/migration/outrun.ts';
 import { decidePace, FULL_PACE, mergeLimits, mergeStarted, type ThrottleSample } from '../../src/migration/throttle.ts';
 

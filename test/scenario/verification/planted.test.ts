@@ -172,3 +172,28 @@ async function misplace(client: Client, target: string, id: number): Promise<voi
     alter table ${other} drop constraint pretended;
     commit;`);
 }
+
+test.each(['leaf', 'table'] as const)('a row in no leaf that the stream has not brought is found, unit %s', async (unitKind) => {
+  await using database = await createDatabase();
+  const client = await database.client();
+  await createTable(client, unitKind === 'table');
+  await using daemon = startDaemon(database.settings, 'app.events', { unitKind });
+  await untilPhase(client, 'ready');
+  // Hidden from the stream, so that nobody makes its leaf.
+  const { rows } = await client.query<{ name: string }>('select pubname as name from pg_publication');
+  const publication = `alter publication "${rows[0]!.name}" set (publish = '`;
+  await client.query(`${publication}delete')`);
+  await client.query(`insert into app.events (at, v) values ('2041-05-06', 'unseen')`);
+  await client.query(`${publication}insert, update, delete, truncate')`);
+
+  const run = (...args: string[]): ReturnType<typeof partitioner> => partitioner(args, { DATABASE_URL: database.url });
+  const found = await run('verify', 'app.events', '--json');
+  expect(found.code, found.stdout + found.stderr).toBe(6);
+  expect((JSON.parse(found.stdout) as Found).keys).toMatchObject([{ key: [String(ROWS + 1)], kind: 'missing' }]);
+  expect((await run('cutover', 'app.events')).code).toBe(6);
+  const repaired = await run('verify', 'app.events', '--json', '--repair');
+  expect(repaired.code, repaired.stdout + repaired.stderr).toBe(0);
+  expect((await run('cutover', 'app.events', '--when-ready', '--no-way-back')).code).toBe(0);
+  expect((await client.query(`select v from app.events where at = '2041-05-06'`)).rows).toEqual([{ v: 'unseen' }]);
+  await daemon.ended;
+});
