@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MigratorError } from '../../src/errors.ts';
-import { connect, inTransaction, sqlState, toMigratorError, withClient } from '../../src/pg/client.ts';
+import { connect, inTransaction, isConnectionLost, sqlState, toMigratorError, withClient } from '../../src/pg/client.ts';
 import { resolveConnection } from '../../src/pg/connection.ts';
 import { createDatabase } from '../support/database.ts';
 import { createMigrator } from '../support/roles.ts';
@@ -66,8 +66,17 @@ describe('a session', () => {
     const sleeping = failure(client.query('select pg_sleep(60)'));
     const other = await database.client();
     await other.query('select pg_terminate_backend($1)', [pid]);
-    expect(sqlState(await sleeping)).toBe('57P01');
-    await expect(client.query('select 1')).rejects.toThrow();
+    const lost = await sleeping;
+    expect(sqlState(lost)).toBe('57P01');
+    const later = await failure(client.query('select 1'));
+    expect(toMigratorError(later, 'later')).toMatchObject({
+      code: 'POSTGRES',
+      message: expect.stringMatching(/^later: (Connection terminated unexpectedly|the connection was lost)$/),
+    });
+    for (const error of [lost, later, toMigratorError(lost, 'wrapped'), toMigratorError(later, 'wrapped')])
+      expect(isConnectionLost(error)).toBe(true);
+    expect(isConnectionLost(await failure(other.query('select no_such_column')))).toBe(false);
+    expect(isConnectionLost(new MigratorError('SLOT_LOST', 'the connection was lost'))).toBe(false);
     await client.end();
   });
 
