@@ -19,7 +19,7 @@ const ROWS = 20_000;
 
 async function untilPace(control: Client, pace: string, reason = ''): Promise<void> {
   await until(control, `pace ${pace} ${reason}`, async () => {
-    const throttle = (await fetchStatus(control))[0]?.throttle;
+    const throttle = (await readMigration(control)) && (await fetchStatus(control))[0]?.throttle;
     return throttle?.pace === pace && (reason === '' || throttle.reasons.some((words) => words.includes(reason)));
   });
 }
@@ -39,7 +39,7 @@ test('a standby that falls behind holds the copy, and so do commits that wait fo
   await using daemon = startDaemon(database.settings, 'app.events', { chunkBytes: 64 * 1024 }, { limits });
   await untilPace(control, 'hold', 'a standby is behind');
   const { id } = (await readMigration(control))!;
-  expect((await readMigration(control))!.waiting).toContain('--max-replay-lag 500ms');
+  await until(control, 'it says so', async () => (await readMigration(control))?.waiting?.includes('--max-replay-lag 500ms'));
   await standby.resumeReplay();
   await untilPhase(control, 'ready', 120_000);
   await untilPace(control, 'full');
