@@ -33,8 +33,18 @@ export async function purgeUnit(
   );
 }
 
-/** Builds what a loaded leaf lacks: primary key, indexes, replica identity, then freezes and analyzes it. Every step may be repeated. */
-export async function finishLeaf(client: Client, schema: string, leaf: LeafRange, steps: readonly FinishStep[]): Promise<void> {
+/**
+ * Builds what a loaded leaf lacks: primary key, indexes, replica identity, then freezes and analyzes it. Every step may be repeated.
+ *
+ * @param unpaused resolves when the next step may begin: a build that runs is not held.
+ */
+export async function finishLeaf(
+  client: Client,
+  schema: string,
+  leaf: LeafRange,
+  steps: readonly FinishStep[],
+  unpaused: () => Promise<void>,
+): Promise<void> {
   for (const step of steps) {
     const isMade = async (): Promise<boolean> => {
       if (step.makes === null) return false;
@@ -42,6 +52,7 @@ export async function finishLeaf(client: Client, schema: string, leaf: LeafRange
       return rows[0]?.is_valid === true;
     };
     if (await isMade()) continue;
+    await unpaused();
     try {
       await client.query(step.sql);
     } catch (error) {
@@ -49,5 +60,6 @@ export async function finishLeaf(client: Client, schema: string, leaf: LeafRange
       if (!(await isMade().catch(() => false))) throw error;
     }
   }
+  await unpaused();
   await client.query(`vacuum (freeze, analyze) ${quoteName({ schema, name: leaf.name })}`);
 }

@@ -122,7 +122,9 @@ async function runUnit(options: BackfillOptions, stored: StoredUnit, pools: Pool
     leaves.map((leaf) =>
       pools.finishers.use(async (client) => {
         signal.throwIfAborted();
-        await finishLeaf(client, migration.plan.source.schema, leaf, plannedLeaf(migration.plan, leaf).finish);
+        await finishLeaf(client, migration.plan.source.schema, leaf, plannedLeaf(migration.plan, leaf).finish, () =>
+          options.unpaused(signal),
+        );
       }),
     ),
   );

@@ -8,6 +8,8 @@ import { createEvents, EVENTS, endProcess, switchAndCompare } from '../support/e
 import { leftovers, NO_LEFTOVERS } from '../support/oracle.ts';
 import { startPartitioner } from '../support/partitioner.ts';
 
+const AT_ONCE = (): Promise<void> => Promise.resolve();
+
 /** What a killed daemon has left running on the server, and what a server's administrator does to one that takes too much. */
 
 test('the index of a leaf is built by a session that was left behind, while its name is waited for: it is taken as it is', async () => {
@@ -17,7 +19,7 @@ test('the index of a leaf is built by a session that was left behind, while its 
   const leaf = { leaf: 0, unit: 0, name: 'leaf', lower: null, upper: null };
   const sql = 'create index leaf_id on app.leaf (id)';
   await orphan.query(`begin; ${sql}`);
-  const finished = finishLeaf(builder, 'app', leaf, [{ sql, lock: 'SHARE', why: '', makes: 'leaf_id' }]);
+  const finished = finishLeaf(builder, 'app', leaf, [{ sql, lock: 'SHARE', why: '', makes: 'leaf_id' }], AT_ONCE);
   finished.catch(() => undefined);
   await until(control, 'it waits', () =>
     holds(control, `exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`),
@@ -27,9 +29,8 @@ test('the index of a leaf is built by a session that was left behind, while its 
   expect(await holds(control, `exists (select from pg_index where indexrelid = 'app.leaf_id'::regclass and indisvalid)`)).toBe(true);
   // What is wrong otherwise is told.
   await control.query('create table app.other_id ()');
-  const wrong = finishLeaf(builder, 'app', leaf, [
-    { sql: 'create index other_id on app.leaf (id)', lock: 'SHARE', why: '', makes: 'other_id' },
-  ]);
+  const step = { sql: 'create index other_id on app.leaf (id)', lock: 'SHARE', why: '', makes: 'other_id' };
+  const wrong = finishLeaf(builder, 'app', leaf, [step], AT_ONCE);
   await expect(wrong).rejects.toMatchObject({ code: '42P07' });
 });
 

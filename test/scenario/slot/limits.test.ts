@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { fetchStatus } from '../../../src/actions/status.ts';
 import type { Client } from '../../../src/pg/client.ts';
@@ -89,6 +90,39 @@ test.each(['leaf', 'table'] as const)(
     await daemon.ended;
   },
 );
+
+test('while the copy is held no index build begins', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await createEvents(control, 2_000);
+  // Cut into chunks, so that none of them empties the leaf.
+  await using daemon = startDaemon(database.settings, 'app.events', { chunkBytes: 32 * 1024 }, { limits: { 'copy-rate': 200_000 } });
+  const leaf = await until(control, 'a leaf', async () => {
+    const { rows } = await control
+      .query<{ name: string }>(`select name from partitioner.leaf order by lower nulls first limit 1`)
+      .catch(() => ({ rows: [] }));
+    return rows[0]?.name;
+  });
+  const holder = await database.client('application');
+  await holder.query(`begin; lock table app."${leaf}" in row exclusive mode`);
+  const { id } = (await readMigration(control))!;
+  await command(control, id, 'throttle', { 'copy-rate': null });
+  await until(control, 'its first index waits', () =>
+    holds(control, `exists (select from pg_locks where relation = 'app."${leaf}"'::regclass and not granted)`),
+  );
+  await command(control, id, 'pause');
+  await holder.query('rollback');
+  const indexes = `(select count(*)::int from pg_index where indrelid = 'app."${leaf}"'::regclass)`;
+  await until(control, 'the build that had begun is done', () => holds(control, `${indexes} = 1`));
+  await until(control, 'the others are copied', () =>
+    holds(control, `not exists (select from partitioner.unit where state = 'loading' and step not in ('index', 'chunks'))`),
+  );
+  await sleep(500); // time enough for the next one, had it begun
+  expect(await holds(control, `${indexes} = 1`)).toBe(true);
+  await command(control, id, 'resume');
+  await switchAndCompare(control);
+  await daemon.ended;
+});
 
 test('past the second limit the slot is dropped to save the disk; nothing is followed before resume, which recovers', async () => {
   await using database = await createDatabase();

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, test } from 'vitest';
 import { fetchStatus } from '../../../src/actions/status.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/demo/embedded-server.ts';
 import type { Client } from '../../../src/pg/client.ts';
