@@ -16,12 +16,17 @@ function guardFunction(id: number): QualifiedName {
  */
 export function createGuard(source: QualifiedName, id: number): string {
   const hint = quoteLiteral(`write to ${quoteName(source)}, the migration follows; or partitioner abort`);
-  return (
-    `create or replace function ${quoteName(guardFunction(id))}() returns trigger language plpgsql as $$begin ` +
+  return guardBy(
+    id,
     `if pg_catalog.current_setting('${PASS}', true) = '${id}' then return null; end if; ` +
-    `raise object_not_in_prerequisite_state using message = pg_catalog.format('%I.%I is being filled by a migration, and takes no writes before its cutover', tg_table_schema, tg_table_name), ` +
-    `hint = ${hint}; end$$`
+      `raise object_not_in_prerequisite_state using message = pg_catalog.format('%I.%I is being filled by a migration, and takes no writes before its cutover', tg_table_schema, tg_table_name), ` +
+      `hint = ${hint};`,
   );
+}
+
+/** As a literal: a name in it may hold dollar signs. */
+function guardBy(id: number, body: string): string {
+  return `create or replace function ${quoteName(guardFunction(id))}() returns trigger language plpgsql as ${quoteLiteral(`begin ${body} end`)}`;
 }
 
 /** Fires once a statement, and only for the table that the statement names: the target and each leaf have one. */
@@ -46,7 +51,7 @@ export function passGuard(id: number): string {
 export function openGuard(target: QualifiedName, id: number): DdlStep[] {
   return [
     {
-      sql: `create or replace function ${quoteName(guardFunction(id))}() returns trigger language plpgsql as $$begin return null; end$$`,
+      sql: guardBy(id, 'return null;'),
       lock: 'none',
       why: 'the leaves take writes from here on',
     },

@@ -129,11 +129,14 @@ async function travel(database: TestDatabase, settings: TestDatabase['settings']
     chunkBytes: 64 * 1024,
     decisions: { [`publication:${hostile.publication}`]: 'root' },
   });
+  let failure: unknown;
+  daemon.ended.catch((error: unknown) => (failure = error));
   const phase = (wanted: string): Promise<{ id: number; retired_name: string }> =>
     until(
       control,
       `${wanted} of ${written}`,
       async () => {
+        if (failure !== undefined) throw failure as Error;
         const { rows } = await control
           .query<{ id: number; retired_name: string; phase: string; failure: unknown }>(
             'select id, retired_name, phase, failure from partitioner.migration where reverse_of is null and source_schema = $1 and source_name = $2',
