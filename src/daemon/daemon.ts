@@ -19,7 +19,7 @@ import { decideRetry, explainError } from './retry.ts';
 import { runFollowing } from './run-following.ts';
 import { isSlotLost, noteSlotLost } from './settle-slot.ts';
 import { createAfterRunner } from './after-runner.ts';
-import { serveSwitched, type Worker } from './way-back.ts';
+import { isAt, serveSwitched, type Worker } from './way-back.ts';
 
 const STANDBY_RETRY_MS = 1_000;
 const RESTART_MS = { first: 500, most: 30_000 };
@@ -137,6 +137,7 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
     } else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
   } catch (error) {
+    if (!signal.aborted && (await isAt(control, migration.id, 'switched'))) return true;
     if (!isSlotLost(error) || signal.aborted) throw error;
     await noteSlotLost(worker, migration, error);
     return true;

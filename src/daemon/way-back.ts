@@ -5,7 +5,7 @@ import { stopStream } from '../actions/way-back.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import { sqlState, type Client } from '../pg/client.ts';
-import { addHistory, store, type Migration } from '../pg/control-store.ts';
+import { addHistory, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { fetchWayBack, isOpenWayBack, type OpenWayBack, type WayBack } from '../pg/way-back-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { createAfterRunner } from './after-runner.ts';
@@ -49,11 +49,20 @@ async function followWayBack(worker: Worker, parent: Migration & { readonly plan
     await addHistory(control, parent.id, 'stopped', { pid: process.pid });
     return false;
   } catch (error) {
+    if (!signal.aborted && (await isAt(control, parent.id, 'rolled_back'))) return true;
     const failure = decideClosing(error, parent);
     if (!failure || signal.aborted) throw error;
     await closeWayBack(worker, parent, row, failure);
     return true;
   }
+}
+
+/**
+ * Whether the migration has come to a phase. A switch that commits takes names away under what still compares or applies (also when an earlier daemon's
+ * session commits it): what fails of that is its end, no failure.
+ */
+export async function isAt(control: Client, id: number, phase: Migration['phase']): Promise<boolean> {
+  return (await fetchMigrationById(control, id).catch(() => null))?.phase === phase;
 }
 
 /** SQLSTATE classes of what a row or a definition is refused for: it would come again. 42501 (privileges) is not among them: it can be mended. */
