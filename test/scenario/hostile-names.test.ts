@@ -203,7 +203,9 @@ test('names that would end a string, a statement or a line go there, back and th
   await Promise.all(tables.map((hostile) => travel(database, settings, hostile)));
   expect((await control.query(`select to_regclass('public.victim') is not null as there`)).rows).toEqual([{ there: true }]);
   // A switch takes names away under what still compares: that is no failure.
-  expect((await control.query(`select event, detail from partitioner.history where event in ('failed', 'way back closed')`)).rows).toEqual([]);
+  expect((await control.query(`select event, detail from partitioner.history where event in ('failed', 'way back closed')`)).rows).toEqual(
+    [],
+  );
   for (const { schema, table } of tables) {
     const name = quoteName({ schema, name: table });
     expect(await cli.run(['status', name, '--json'], { DATABASE_URL: url.href })).toMatchObject({ code: 0, stderr: '' });
