@@ -1,6 +1,7 @@
--- Ends the sessions that an earlier daemon of the migration has left: those that carry its claim, and what reads its slots. How many there were.
+-- Ends the sessions that an earlier daemon of the migration has left: those that carry its claim, and its walsender. How many there were.
+-- Who reads the slot under another name is no daemon of ours: he is waited for.
 -- Whom it concerns is settled before anybody is ended: a condition beside the call might be looked at after it.
--- $1::int: class of the advisory lock that they share  $2::int: migration
+-- $1::int: class of the advisory lock that they share  $2::int: migration  $3::text: name of our walsenders
 with session as materialized (
   select l.pid
   from pg_locks l
@@ -10,6 +11,7 @@ with session as materialized (
   select s.active_pid
   from pg_replication_slots s
   join partitioner.migration m on m.slot_name = s.slot_name
+  join pg_stat_activity a on a.pid = s.active_pid and a.application_name = $3::text
   where $2::int in (m.id, m.reverse_of) and s.database = current_database() and s.active_pid is not null
 ),
 other as materialized (

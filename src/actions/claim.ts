@@ -3,6 +3,7 @@ import { sqlState, type Client } from '../pg/client.ts';
 import type { Claim } from '../pg/connection.ts';
 import { carryClaim, CLAIM_LOCK_CLASS } from '../pg/claim.ts';
 import { store } from '../pg/control-store.ts';
+import { WALSENDER_NAME } from '../plan/preflight/standbys.ts';
 import { DAEMON_LOCK_CLASS } from './command.ts';
 
 /** A daemon that has not been heard of for so long is not there, whatever the server thinks of its sessions. It beats once a second. */
@@ -47,7 +48,7 @@ export async function takeOver(client: Client, migrationId: number): Promise<Cla
 
 async function endSessions(client: Client, migrationId: number): Promise<number> {
   try {
-    const [row] = await store(client, 'store/end-sessions', [CLAIM_LOCK_CLASS, migrationId]);
+    const [row] = await store(client, 'store/end-sessions', [CLAIM_LOCK_CLASS, migrationId, WALSENDER_NAME]);
     return row!.ended as number;
   } catch (error) {
     if (sqlState(error) === NOT_OURS) return 0;

@@ -1,9 +1,7 @@
-import pino from 'pino';
+import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startEmbeddedServer, type EmbeddedServer } from '../../../src/demo/embedded-server.ts';
-import { parseLsn } from '../../../src/domain/lsn.ts';
 import type { Client } from '../../../src/pg/client.ts';
-import { openReplication } from '../../../src/streams/replication.ts';
 import { createDatabase } from '../../support/database.ts';
 import { holds, readMigration, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { createEvents, switchAndCompare } from '../../support/events-table.ts';
@@ -86,22 +84,17 @@ test('a slot that somebody else reads is waited for, with his name; what he took
     'select slot_name as slot, publication_name as publication, pg_current_wal_lsn()::text as lsn from partitioner.migration',
   );
   const { slot, publication, lsn } = rows[0]!;
-  const thief = openReplication({
-    settings: database.settings,
-    slotName: slot,
-    publicationName: publication,
-    binary: true,
-    startLsn: 0n,
-    credit: { messages: 100_000, bytes: 1 << 26 },
-    clientEncoding: 'UTF8',
-    log: pino({ level: 'silent' }),
-  });
-  thief.events$.subscribe({ error: () => undefined });
+  const thief = new LogicalReplicationService(
+    { connectionString: database.url, application_name: 'thief' },
+    { acknowledge: { auto: false, timeoutSeconds: 0 } },
+  );
+  thief.on('error', () => undefined);
+  thief.subscribe(new PgoutputPlugin({ protoVersion: 1, publicationNames: [publication] }), slot).catch(() => undefined);
   await until(control, 'it is read', () => holds(control, `(select active from pg_replication_slots where slot_name = $1)`, [slot]));
   await using daemon = startDaemon(database.settings, 'app.events', PLAN);
-  await until(control, 'it waits', async () => (await readMigration(control))?.waiting?.includes('"partitioner walsender" of postgres'));
+  await until(control, 'it waits', async () => (await readMigration(control))?.waiting?.includes('"thief" of postgres'));
   expect((await readMigration(control))!.phase).not.toBe('ready');
-  thief.confirm(parseLsn(lsn));
+  await thief.acknowledge(lsn);
   await until(control, 'it is taken', () =>
     holds(control, `(select confirmed_flush_lsn >= $2::pg_lsn from pg_replication_slots where slot_name = $1)`, [slot, lsn]),
   );
