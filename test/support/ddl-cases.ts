@@ -66,7 +66,6 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     statements: ['alter table app.events add column added float default random()'],
     outcome: 'stops',
     says: /column "added".*rewritten|rewritten.*column "added"/,
-    short: true,
   },
   {
     name: 'a serial column is added',
@@ -162,7 +161,6 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     statements: ['alter table app.events alter column kind drop not null', 'update app.events set kind = null where id % 9 = 0'],
     outcome: 'follows',
     carried: `${column('kind', 'not attnotnull')} and exists (select from app.events where kind is null)`,
-    short: true,
   },
   {
     name: 'NOT NULL is set, after the rows that broke it were mended',
@@ -227,9 +225,8 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     statements: ['create unique index once on app.events (number)'],
     outcome: 'stops',
     says: /index "once".*partition/,
-    short: true,
   },
-  { name: 'an index is dropped', statements: ['drop index app.by_kind'], outcome: 'follows', carried: noIndex('by_kind'), short: true },
+  { name: 'an index is dropped', statements: ['drop index app.by_kind'], outcome: 'follows', carried: noIndex('by_kind') },
   {
     name: 'the index that leads with the partition key is dropped',
     statements: ['drop index app.events_at_idx'],
@@ -268,7 +265,6 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     statements: ['alter table app.events replica identity using index by_number'],
     outcome: 'stops',
     says: /replica identity/,
-    short: true,
   },
   {
     name: 'the replica identity becomes NOTHING',
@@ -305,7 +301,6 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     outcome: 'stops',
     says: /dropped/,
     writes: ['select 1'],
-    short: true,
   },
   {
     name: 'the table is replaced by another one',
@@ -326,7 +321,6 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     statements: ['cluster app.events using by_kind_all'],
     before: ['create index by_kind_all on app.events (kind, id)'],
     outcome: 'harmless',
-    short: true,
   },
   {
     name: 'VACUUM FULL of a table with a column that was added with a default',
@@ -410,7 +404,6 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     before: [`create type app.mood as enum ('sad', 'glad')`, `alter table app.events add column mood app.mood default 'sad'`],
     statements: [`alter type app.mood add value 'calm' before 'glad'`, `update app.events set mood = 'calm' where id % 5 = 0`],
     outcome: 'harmless',
-    short: true,
   },
   {
     name: 'a composite type gets an attribute',

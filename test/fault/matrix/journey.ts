@@ -21,6 +21,8 @@ export interface Setting {
   readonly jobs: number;
   /** How often it will be struck: each time takes a while to go on from. */
   readonly strikes: number;
+  /** How long each strike may last by itself. */
+  readonly outageMs?: number;
   /** Parameters of the connection, `name=value`. */
   readonly parameters?: readonly string[];
   readonly program?: readonly string[] | undefined;
@@ -84,7 +86,7 @@ export async function travel(setting: Setting): Promise<Arrival> {
   const verbs: string[] = [];
   const wrong: string[] = [];
   let chunks = 0;
-  const deadline = Date.now() + WITHIN_MS + setting.strikes * 30_000;
+  const deadline = Date.now() + WITHIN_MS + setting.strikes * (30_000 + (setting.outageMs ?? 0));
   const holds = (expression: string): Promise<boolean> =>
     patiently(database, async (client) => {
       const { rows: found } = await client
@@ -107,7 +109,7 @@ export async function travel(setting: Setting): Promise<Arrival> {
       const running = (stage.verb = startPartitioner([name, TABLE, ...args], verbEnv, program));
       const { code, stderr } = await Promise.race([running.ended, expired(deadline, running)]);
       verbs.push(`${name} ${String(code)}`);
-      if (code !== 0) verbs.push(stderr.trim().split('\n').at(-1) ?? '');
+      if (code !== 0) verbs.push(stderr.trim().split('\n').slice(-3).join(' | '));
       stage.verb = null;
       if (code !== 0) await sleep(150);
     }

@@ -70,6 +70,7 @@ export async function runCells(cells: readonly Cell[], options: Options): Promis
     rows: ROWS,
     jobs: JOBS,
     strikes: orders.length,
+    outageMs: options.outageMs,
     program: options.program,
     parameters: SILENCE,
     prepare: arm,
