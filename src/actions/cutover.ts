@@ -87,7 +87,9 @@ async function tryOnce(context: CutoverContext, attempt: number, filled: FilledT
           const cancel = (): void => void cancelBackend(settings, locker, applicationName);
           signal.addEventListener('abort', cancel, { once: true });
           try {
-            return await attemptSwap(context, locker, fencer, attempt, filled);
+            const outcome = await attemptSwap(context, locker, fencer, attempt, filled);
+            if (outcome.type === 'switched' && !context.dryRun) context.onSwitched();
+            return outcome;
           } finally {
             signal.removeEventListener('abort', cancel);
           }

@@ -68,6 +68,8 @@ export interface CutoverContext {
   /** The same before the lock, when what is missing is a matter of moments it is waited for. */
   readonly untilProven: () => Promise<void>;
   readonly onAttempt: (outcome: LockOutcome) => void;
+  /** Before anything is compared again: the names are others now. */
+  readonly onSwitched: () => void;
   readonly onWaiting: (what: string | null) => void;
   readonly signal: AbortSignal;
   /** Milliseconds, monotonic. */

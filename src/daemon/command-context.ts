@@ -71,6 +71,9 @@ export function switchContext(options: CommandOptions, limits: Record<string, un
     onAttempt: (outcome) => {
       metrics.lockAttempt(outcome);
     },
+    onSwitched: () => {
+      verifier.end();
+    },
     onWaiting,
     signal,
     now,

@@ -8,7 +8,7 @@ import type { CommandEnd } from './command-context.ts';
 import { decideRetry } from './retry.ts';
 import { runMigration } from './run-migration.ts';
 import { settleSlot } from './settle-slot.ts';
-import type { Worker } from './way-back.ts';
+import { isAt, type Worker } from './way-back.ts';
 
 /**
  * Runs a prepared migration, and follows what is altered of its source meanwhile: whoever notices it (the watch, a chunk, the stream, the lock of the
@@ -26,7 +26,8 @@ export async function runFollowing(worker: Worker, migrationId: number): Promise
       return await runMigration({ ...worker, migration, table, wayBack: null });
     } catch (error) {
       // A statement may fail of what was altered before anybody has looked: a column that is gone, a NULL where none was allowed.
-      if (signal.aborted || decideRetry(error) === 'timed' || !(await isAltered(control, migration))) throw error;
+      const isOver = signal.aborted || decideRetry(error) === 'timed' || (await isAt(control, migrationId, 'switched'));
+      if (isOver || !(await isAltered(control, migration))) throw error;
       log.info({ migration: migrationId, err: (error as Error).message }, 'the source was altered');
     }
   }

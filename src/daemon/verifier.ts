@@ -59,6 +59,7 @@ export class Verifier {
   readonly #options: VerifierOptions;
   readonly #gate = new Gate();
   readonly #parts: PartComparison;
+  readonly #ended = new AbortController();
   #session: Client | null = null;
   #state = { pass: 1, tainted: false, differences: 0, suspected: 0, behind: 0 };
   /** When it was looked at last. */
@@ -78,7 +79,7 @@ export class Verifier {
   async run(): Promise<void> {
     const { signal } = this.#options;
     const failed = new AbortController();
-    const stop = AbortSignal.any([signal, failed.signal]);
+    const stop = AbortSignal.any([signal, failed.signal, this.#ended.signal]);
     const onStop = (): void => {
       this.#parts.abandon(stop.reason);
       if (this.#session) abandon(this.#session);
@@ -99,19 +100,24 @@ export class Verifier {
         if (!isBusy || this.#mayWait) await sleep(pause, undefined, { signal: stop }).catch(() => undefined);
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted && !this.#ended.signal.aborted) throw error;
     } finally {
       failed.abort(new Error('the verification has stopped'));
       stop.removeEventListener('abort', onStop);
       await this.#parts.close();
       if (this.#session) await close(this.#session);
     }
-    if (failed.signal.aborted && !signal.aborted) throw failed.signal.reason;
+    if (failed.signal.aborted && !signal.aborted && !this.#ended.signal.aborted) throw failed.signal.reason;
   }
 
   /** Runs while nothing is compared: no session of ours is in the way of a lock. */
   async hold<T>(run: () => Promise<T>): Promise<T> {
     return this.#gate.hold(run);
+  }
+
+  /** Ends `run`: there is nothing to compare any more. Also for who holds the gate. */
+  end(): void {
+    this.#ended.abort(new Error('the tables were switched'));
   }
 
   /** Compares logged keys until few are left. For who holds the gate. */

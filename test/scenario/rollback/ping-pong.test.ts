@@ -26,9 +26,10 @@ test('cutover and rollback five times under a running load: every row is what it
   for (const writer of writers) await writer.stop();
   const { rows } = await control.query(`select (select sum(anomalies) from partitioner.position)::int as anomalies,
     (select count(*)::int from partitioner.history where event = 'switched') as over, (select count(*)::int from partitioner.history where event = 'rolled back') as back,
+    (select count(*)::int from partitioner.history where event in ('failed', 'way back closed')) as failures,
     (select count(*)::int from pg_replication_slots where database = current_database()) as slots,
     (select count(*)::int from pg_publication) as publications`);
-  expect(rows).toEqual([{ anomalies: 0, over: ROUNDS, back: ROUNDS, slots: 1, publications: 1 }]);
+  expect(rows).toEqual([{ anomalies: 0, over: ROUNDS, back: ROUNDS, failures: 0, slots: 1, publications: 1 }]);
 });
 
 async function underLoad(control: Client, writers: readonly KnownWriter[]): Promise<void> {
