@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchStatus } from '../../src/actions/status.ts';
-import type { CutoverReceipt } from '../../src/actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../../src/actions/cutover-context.ts';
 import { createDemoTable, DEMO_TABLE, fillDemoTable } from '../../src/demo/schema.ts';
 import { compareWithTruth, takeBaseline, Truth } from '../../src/demo/truth.ts';
 import { startWriter } from '../../src/demo/writer.ts';

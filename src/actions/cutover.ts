@@ -3,7 +3,8 @@ import { adviseOnBlockers, describeBlockers, type Blocker } from '../domain/bloc
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import { cancelBackend, isConnectionLost, withClient } from '../pg/client.ts';
-import { attemptSwap, type Attempt, type CutoverContext, type CutoverReceipt, type LockOutcome } from './swap-attempt.ts';
+import type { Attempt, CutoverContext, CutoverReceipt, LockOutcome } from './cutover-context.ts';
+import { attemptSwap } from './swap-attempt.ts';
 import { dropTwins, type FilledTwins } from './twins.ts';
 
 const ATTEMPT: Readonly<Record<Attempt['type'], LockOutcome>> = {

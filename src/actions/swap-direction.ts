@@ -3,7 +3,7 @@ import type { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';
 import type { MaterializedViewFacts } from '../plan/attachments/materialized-views.ts';
 import type { Swap } from '../plan/swap.ts';
-import type { CutoverReceipt } from './swap-attempt.ts';
+import type { CutoverReceipt } from './cutover-context.ts';
 
 /** The switch as the catalog is now. */
 export interface PlannedSwap {

@@ -2,7 +2,7 @@ import type { LeafRange } from '../domain/leaf-map.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import { parseKeyText } from '../domain/partition-key.ts';
 import { inTransaction, sqlState, type Client } from '../pg/client.ts';
-import { readSettledPosition, store } from '../pg/control-store.ts';
+import { readSettledPosition, store, type SettledPosition } from '../pg/control-store.ts';
 import type { KeyInterval } from '../plan/resync-sql.ts';
 import type { KeyRange } from '../plan/verify-sql.ts';
 import type { Verification } from './verify-changes.ts';
@@ -39,27 +39,15 @@ export const TRANSIENT: ReadonlySet<string> = new Set(['40001', '40P01']);
  */
 export async function verifyRange(client: Client, verification: Verification, part: Part, rows: number): Promise<RangeOutcome> {
   const { migrationId, sql } = verification;
-  try {
-    return await inTransaction(
-      client,
-      async (): Promise<RangeOutcome> => {
-        const settled = await readSettledPosition(client, migrationId);
-        if (settled.unseen > 0) return { type: 'unsettled' };
-        const { compared, differing, reached } = await compareNext(client, verification, part, rows, async (range) => {
-          const narrowed = sql.seeRange(range, MOST_SUSPECTS, part.part);
-          return (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
-        });
-        if (differing >= MOST_SUSPECTS) return { type: 'crowded' };
-        await store(client, 'verify/advance-part', [migrationId, part.part, reached, compared]);
-        return { type: 'compared', rows: compared, suspects: differing, reached };
-      },
-      'begin isolation level repeatable read',
-    );
-  } catch (error) {
-    // Two ranges, or a range and the log, had the same suspect.
-    if (TRANSIENT.has(sqlState(error) ?? '')) return { type: 'unsettled' };
-    throw error;
-  }
+  return inSettledComparison(client, migrationId, async () => {
+    const { compared, differing, reached } = await compareNext(client, verification, part, rows, async (range) => {
+      const narrowed = sql.seeRange(range, MOST_SUSPECTS, part.part);
+      return (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
+    });
+    if (differing >= MOST_SUSPECTS) return { type: 'crowded' };
+    await store(client, 'verify/advance-part', [migrationId, part.part, reached, compared]);
+    return { type: 'compared', rows: compared, suspects: differing, reached };
+  });
 }
 
 /**
@@ -67,23 +55,36 @@ export async function verifyRange(client: Client, verification: Verification, pa
  */
 export async function recoverRange(client: Client, verification: Verification, part: Part, rows: number): Promise<RangeOutcome> {
   const { migrationId, sql } = verification;
+  return inSettledComparison(client, migrationId, async ({ walLsn }) => {
+    const { compared, differing, reached } = await compareNext(client, verification, part, rows, async (range) => {
+      const narrowed = sql.touchRange(range);
+      return (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
+    });
+    await store(client, 'recover/advance-part', [migrationId, part.part, reached, differing, formatLsn(walLsn)]);
+    return { type: 'compared', rows: compared, suspects: differing, reached };
+  });
+}
+
+/**
+ * Runs in a repeatable read transaction whose snapshot is settled. `unsettled`: it is not, or somebody else took a key that was seen here: two ranges, a range
+ * and the log, or the applier.
+ */
+async function inSettledComparison<T>(
+  client: Client,
+  migrationId: number,
+  use: (at: SettledPosition) => Promise<T>,
+): Promise<T | { readonly type: 'unsettled' }> {
   try {
     return await inTransaction(
       client,
-      async (): Promise<RangeOutcome> => {
-        const settled = await readSettledPosition(client, migrationId);
-        if (settled.unseen > 0) return { type: 'unsettled' };
-        const { compared, differing, reached } = await compareNext(client, verification, part, rows, async (range) => {
-          const narrowed = sql.touchRange(range);
-          return (await client.query(narrowed.text, narrowed.values)).rowCount ?? 0;
-        });
-        await store(client, 'recover/advance-part', [migrationId, part.part, reached, differing, formatLsn(settled.walLsn)]);
-        return { type: 'compared', rows: compared, suspects: differing, reached };
+      async () => {
+        const at = await readSettledPosition(client, migrationId);
+        return at.unseen > 0 ? { type: 'unsettled' as const } : await use(at);
       },
       'begin isolation level repeatable read',
     );
   } catch (error) {
-    if (TRANSIENT.has(sqlState(error) ?? '')) return { type: 'unsettled' }; // the applier takes a key that this range has seen too
+    if (TRANSIENT.has(sqlState(error) ?? '')) return { type: 'unsettled' };
     throw error;
   }
 }
@@ -124,24 +125,14 @@ export async function verifyBeside(
   part: number,
 ): Promise<boolean> {
   if (gaps.length === 0) return true;
-  try {
-    return await inTransaction(
-      client,
-      async () => {
-        const settled = await readSettledPosition(client, migrationId);
-        if (settled.unseen > 0) return false;
-        for (const gap of gaps) {
-          const seen = await client.query(sql.seeLeafless(gap, MOST_SUSPECTS, part));
-          if ((seen.rowCount ?? 0) >= MOST_SUSPECTS) return false;
-        }
-        return true;
-      },
-      'begin isolation level repeatable read',
-    );
-  } catch (error) {
-    if (TRANSIENT.has(sqlState(error) ?? '')) return false;
-    throw error;
-  }
+  const outcome = await inSettledComparison(client, migrationId, async () => {
+    for (const gap of gaps) {
+      const seen = await client.query(sql.seeLeafless(gap, MOST_SUSPECTS, part));
+      if ((seen.rowCount ?? 0) >= MOST_SUSPECTS) return { type: 'crowded' as const };
+    }
+    return { type: 'compared' as const };
+  });
+  return outcome.type === 'compared';
 }
 
 function rangeFrom({ leaf, reached }: Part): KeyRange {

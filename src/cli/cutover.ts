@@ -3,7 +3,7 @@ import { isDaemonAlive, outcomeError, sendCommand, type CutoverArguments } from 
 import { findHoldUps } from '../actions/lock-watch.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
-import type { CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../actions/cutover-context.ts';
 import { describeBlockers } from '../domain/blocker.ts';
 import { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';

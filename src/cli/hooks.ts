@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../actions/cutover-context.ts';
 import { MigratorError } from '../errors.ts';
 
 export interface HookFacts {

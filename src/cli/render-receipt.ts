@@ -1,4 +1,4 @@
-import type { CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../actions/cutover-context.ts';
 
 /** The receipt as a person reads it. */
 export function renderReceipt(receipt: unknown, verb: 'cutover' | 'rollback' = 'cutover'): string {

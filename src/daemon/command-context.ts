@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { FollowHooks } from '../actions/follow.ts';
-import type { CutoverContext } from '../actions/swap-attempt.ts';
+import type { CutoverContext } from '../actions/cutover-context.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import type { Metrics } from '../http/metrics.ts';

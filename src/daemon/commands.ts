@@ -1,7 +1,7 @@
 import { concatMap, defer, exhaustMap, filter, fromEvent, merge, Subject, timer, type Observable } from 'rxjs';
 import { cutoverDirection } from '../actions/cutover-direction.ts';
 import { cutover } from '../actions/cutover.ts';
-import type { CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../actions/cutover-context.ts';
 import { dropUnopened, prepareWayBack } from '../actions/way-back.ts';
 import { MigratorError } from '../errors.ts';
 import { toMigratorError, withClient } from '../pg/client.ts';

@@ -4,14 +4,12 @@ import { abandon, close, type Client } from '../pg/client.ts';
 import { store } from '../pg/control-store.ts';
 import type { Gate } from './gate.ts';
 import { Pool } from './pool.ts';
+import { rangeRows } from './range-rows.ts';
 import { Rate } from './rate.ts';
 import { openRangeSession } from './verifier-sessions.ts';
 import type { VerifierOptions } from './verifier.ts';
 
 const RETRY_MS = 50;
-/** A range is read in one short transaction: some seconds on the slowest disk. */
-const RANGE_BYTES = 64 << 20;
-const RANGE_ROWS = { least: 500, most: 500_000 };
 
 /** The parts of one pass, range by range, several at once: leaves, or the whole table where an index by the key alone can be read in order. */
 export class PartComparison {
@@ -111,10 +109,7 @@ export class PartComparison {
   async #compare(begun: Part, signal: AbortSignal): Promise<void> {
     const { applier, unpaused, rowBytes, bytesPerSecond } = this.#options;
     const pass = this.#pass;
-    const rows = Math.min(
-      RANGE_ROWS.most,
-      Math.max(RANGE_ROWS.least, Math.round(Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES) / rowBytes)),
-    );
+    const rows = rangeRows(rowBytes, bytesPerSecond);
     let part: Part | null = begun;
     if (!part.leaf && part.reached === null) {
       for (const leaf of applier.session.leaves.leaves)

@@ -12,6 +12,7 @@ import { store } from '../pg/control-store.ts';
 import { fetchRecovery } from '../pg/recovery-store.ts';
 import type { Applier } from './applier.ts';
 import { Pool } from './pool.ts';
+import { rangeRows } from './range-rows.ts';
 import { Rate } from './rate.ts';
 import { openRangeSession } from './verifier-sessions.ts';
 
@@ -31,8 +32,6 @@ export interface RecoveryOptions extends Verification {
 }
 
 const UNSETTLED_RETRY_MS = 50;
-const RANGE_BYTES = 64 << 20;
-const RANGE_ROWS = { least: 500, most: 500_000 };
 /** Few touched keys wait this long for more: a hot row is read again once for many changes. */
 const GATHER_MS = 500;
 
@@ -187,10 +186,4 @@ function unsettled({ onWaiting }: RecoveryOptions): (xids: readonly string[]) =>
   return (xids) => {
     onWaiting(`transactions that are committed and not yet visible before a lost slot is recovered: ${xids.slice(0, 5).join(', ')}`);
   };
-}
-
-/** Rows that one short transaction compares: as many as the verification's. */
-function rangeRows(rowBytes: number, bytesPerSecond: number | null): number {
-  const bytes = Math.min(RANGE_BYTES, bytesPerSecond ?? RANGE_BYTES);
-  return Math.min(RANGE_ROWS.most, Math.max(RANGE_ROWS.least, Math.round(bytes / rowBytes)));
 }

@@ -3,14 +3,9 @@ import {
   concat,
   defer,
   EMPTY,
-  exhaustMap,
-  filter,
   from,
-  fromEvent,
   ignoreElements,
-  interval,
   lastValueFrom,
-  map,
   merge,
   NEVER,
   Subject,
@@ -20,17 +15,13 @@ import {
   type Observable,
 } from 'rxjs';
 import { openApplierSession } from '../actions/applier-session.ts';
-import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
-import { quoteName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
-import { invariant, MigratorError } from '../errors.ts';
+import { MigratorError } from '../errors.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
-import { performOverHttp } from './http-control.ts';
-import { startHttp, type HttpServer } from '../http/server.ts';
 import { close, connect, type Client } from '../pg/client.ts';
-import { emitMessage, type Migration } from '../pg/control-store.ts';
+import type { Migration } from '../pg/control-store.ts';
 import { fetchLimits } from '../pg/throttle-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { Applier, AppliedEvent } from './applier.ts';
@@ -47,11 +38,11 @@ import { monitor$ } from './monitor.ts';
 import { runRecovery } from './recovery.ts';
 import { openApplier } from './open-applier.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
+import { serveHttp } from './serve-http.ts';
+import { lost$, push$ } from './sessions.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 import { Verifier } from './verifier.ts';
 
-/** An idle WAL is pushed this often while somebody waits for a position. */
-const PUSH_MS = 50;
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
 
 export interface RunOptions extends Omit<DaemonOptions, 'table'> {
@@ -232,27 +223,6 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
   return end;
 }
 
-async function serveHttp(
-  { http, migration, wayBack, settings, log }: RunOptions,
-  desk: Pool<Client>,
-  metrics: Metrics,
-  closing: (() => Promise<unknown>)[],
-): Promise<void> {
-  if (!http) return;
-  const server: HttpServer = await startHttp({
-    ...http,
-    metrics,
-    control: { token: http.token ?? null, perform: (verb) => performOverHttp(settings, wayBack?.parent.id ?? migration.id, verb) },
-    status: async () => {
-      const [status] = await desk.use((control) => fetchStatus(control, quoteName(migration.source)));
-      invariant(status, 'the migration that runs has no status');
-      return status;
-    },
-  });
-  closing.push(() => server.close());
-  log.info({ url: server.url }, 'serving');
-}
-
 function observe({ log, onCommitted }: RunOptions, metrics: Metrics, applier: Applier, event: AppliedEvent): void {
   if (event.type !== 'batch') return;
   const { applied, seconds } = event;
@@ -268,23 +238,6 @@ function observe({ log, onCommitted }: RunOptions, metrics: Metrics, applier: Ap
       { anomalies: applied.anomalies, at: formatLsn(applier.position) },
       'changes did not hit exactly one row: the cutover is refused',
     );
-}
-
-/** While somebody waits for a position, the WAL must go on: on an idle server nothing else would move the stream past it. */
-function push$(applier: Applier, pusher: Client): Observable<Lsn> {
-  return interval(PUSH_MS).pipe(
-    filter(() => applier.isAwaited),
-    exhaustMap(() => emitMessage(pusher, 'push')),
-  );
-}
-
-/** Errors when a session is cut, also while it is idle: at its next use it might be in the middle of a cutover. */
-function lost$(client: Client): Observable<never> {
-  return fromEvent(client, 'error').pipe(
-    map((error) => {
-      throw error as Error;
-    }),
-  );
 }
 
 async function open(closing: (() => Promise<unknown>)[], make: () => Promise<Client>): Promise<Client> {

@@ -1,7 +1,7 @@
 import { cutover } from '../actions/cutover.ts';
 import { rollbackDirection } from '../actions/rollback-direction.ts';
 import { dropForward, prepareForward } from '../actions/rollback.ts';
-import type { CutoverReceipt } from '../actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../actions/cutover-context.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import { emitMessage, fetchMigrationById, store } from '../pg/control-store.ts';

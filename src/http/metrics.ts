@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { LockOutcome } from '../actions/swap-attempt.ts';
+import type { LockOutcome } from '../actions/cutover-context.ts';
 import type { Status } from '../actions/status.ts';
 import type { Phase } from '../migration/phase.ts';
 

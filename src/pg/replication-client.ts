@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { LogicalReplicationService } from 'pg-logical-replication';
+import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
 import { guardAuthentication, type AuthenticationRules } from './authentication.ts';
 
 /**
@@ -24,4 +25,17 @@ export function listenFromTheBeginning(service: LogicalReplicationService, rules
     inside._connection = (client as unknown as { readonly connection: unknown }).connection;
     return [client, inside._connection];
   };
+}
+
+/** What the service asks of a plugin, handed to the receiver. */
+export class Pgoutput extends AbstractPlugin<{ start(client: pg.Client): Promise<void>; parse(chunk: Buffer): void }> {
+  readonly name = 'pgoutput';
+
+  override start(client: pg.Client): Promise<void> {
+    return this.options.start(client);
+  }
+
+  override parse(chunk: Buffer): void {
+    this.options.parse(chunk);
+  }
 }

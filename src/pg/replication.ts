@@ -1,7 +1,6 @@
 import { Socket } from 'node:net';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
-import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
 import { quoteIdent, quoteLiteral } from '../domain/identifier.ts';
 import { formatLsn, laterLsn, parseLsn, type Lsn } from '../domain/lsn.ts';
 import { decodePgoutput, type DecodeText, type WalMessage } from '../domain/pgoutput.ts';
@@ -10,9 +9,10 @@ import { MigratorError } from '../errors.ts';
 import { WALSENDER_NAME } from '../plan/preflight/standbys.ts';
 import { driverConfig, type ConnectionSettings } from './connection.ts';
 import { textDecoderFor } from './encoding.ts';
-import { listenFromTheBeginning } from './replication-client.ts';
+import { listenFromTheBeginning, Pgoutput } from './replication-client.ts';
 import { sqlState } from './client.ts';
 import { explainStreamError, loadSimpleSql, startWhenFree } from './replication-slot.ts';
+import { Slab } from './slab.ts';
 import { askAfter, DEFAULT_SILENCE_MS, isWalsenderIdle, watchSession } from './session-watch.ts';
 
 /** One thing that the walsender sent. */
@@ -56,10 +56,6 @@ export interface WalSink {
   failed(error: MigratorError): void;
 }
 
-/** Messages are copied together into buffers of this size: the parser of the driver reuses its own. */
-const SLAB_BYTES = 256 << 10;
-/** Larger messages get a buffer of their own, so that a slab wastes little at its end. */
-const SLAB_SHARE = SLAB_BYTES / 4;
 /**
  * Heap of an event, its message and the tuple's view (measured: 200). Counted, so that a transaction of tiny messages reaches a consumer's
  * limit in bytes before the credit in messages is used up.
@@ -104,8 +100,7 @@ export class WalReceiver {
   #streaming = false;
   #stopped = false;
   #closed: Promise<void> | null = null;
-  #slab = Buffer.alloc(0);
-  #slabUsed = 0;
+  readonly #slab = new Slab();
   #events: ReplicationEvent[] = [];
   #heldMessages = 0;
   #heldBytes = 0;
@@ -305,20 +300,7 @@ export class WalReceiver {
     if (this.#stopped) return;
     const { length } = chunk;
     try {
-      let data: Buffer;
-      let start = 0;
-      if (length > SLAB_SHARE) {
-        data = Buffer.allocUnsafeSlow(length);
-      } else {
-        if (this.#slabUsed + length > this.#slab.length) {
-          this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-          this.#slabUsed = 0;
-        }
-        data = this.#slab;
-        start = this.#slabUsed;
-        this.#slabUsed += length;
-      }
-      chunk.copy(data, start);
+      const { data, start } = this.#slab.keep(chunk);
       const bytes = length + EVENT_BYTES;
       this.#events.push({ kind: 'wal', message: decodePgoutput(data, start, start + length, this.#text), bytes });
       this.#heldMessages++;
@@ -343,17 +325,4 @@ export class WalReceiver {
 
 function lost(silentMs: number): Error {
   return new Error(`nothing has been heard of the walsender for ${Math.round(silentMs / 1000)} s, and it waits for us`);
-}
-
-/** What the service asks of a plugin, handed to the receiver. */
-class Pgoutput extends AbstractPlugin<{ start(client: pg.Client): Promise<void>; parse(chunk: Buffer): void }> {
-  readonly name = 'pgoutput';
-
-  override start(client: pg.Client): Promise<void> {
-    return this.options.start(client);
-  }
-
-  override parse(chunk: Buffer): void {
-    this.options.parse(chunk);
-  }
 }

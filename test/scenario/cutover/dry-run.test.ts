@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CutoverReceipt } from '../../../src/actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../../../src/actions/cutover-context.ts';
 import { ATTACHED_DECISIONS, createAttachedEvents } from '../../support/attached-table.ts';
 import { catalogSnapshot } from '../../support/catalog-snapshot.ts';
 import { setCutoverStage } from '../../support/cutover-stage.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { CutoverReceipt } from '../../../src/actions/swap-attempt.ts';
+import type { CutoverReceipt } from '../../../src/actions/cutover-context.ts';
 import { setCutoverStage } from '../../support/cutover-stage.ts';
 import { createDatabase } from '../../support/database.ts';
 import { holds } from '../../support/daemon.ts';
