@@ -82,6 +82,11 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     const passed = (lsn: Lsn): Promise<void> => following.passed(lsn);
     // One query at a time on the session that holds the migration's lock; monitor, HTTP and backfill share it.
     const desk = new Pool<Client>({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
+    // Whoever goes on with this session would do so in the transaction, and the snapshot, of a look that is under way.
+    closing.push(() => {
+      desk.abandon(stop.reason);
+      return desk.close();
+    });
     await serveHttp(options, desk, metrics, closing);
 
     const applied$ = following.events$.pipe(tap((event) => observe(options, metrics, following, event)));

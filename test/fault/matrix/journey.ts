@@ -142,7 +142,8 @@ export async function travel(setting: Setting): Promise<Arrival> {
       await writer.pause();
       await until('compared', `(select count(*) = 1 from partitioner.migration where reverse_of is null and phase = 'switched')`);
       const apart = await untilEqual(database, deadline);
-      if (apart.length > 0) wrong.push(`the retired table differs: ${JSON.stringify(apart)}`);
+      if (apart.length > 0)
+        wrong.push(`the retired table differs: ${JSON.stringify(apart)}; ${await patiently(database, describeBookkeeping)}`);
       if (!(await holds('(select sum(anomalies) = 0 from partitioner.position)'))) wrong.push('anomalies were counted');
       const ended = daemon.last();
       await verb('finish', ['--drop-retired'], gone);
@@ -224,6 +225,16 @@ async function describe(client: Session): Promise<string> {
     `select (select json_agg(json_build_object('phase', phase, 'waiting', waiting, 'failure', failure, 'reverse_of', reverse_of)) from partitioner.migration) as migrations,
        (select json_agg(json_build_object('name', application_name, 'state', state, 'event', wait_event, 'query', left(query, 60))) from pg_stat_activity
          where datname = current_database() and application_name like 'partitioner%') as sessions`,
+  );
+  return JSON.stringify(rows[0]);
+}
+
+/** For whoever asks how it came to that. */
+async function describeBookkeeping(client: Session): Promise<string> {
+  const { rows } = await client.query(
+    `select (select jsonb_agg(to_jsonb(c)) from partitioner.command c) as commands,
+       (select jsonb_agg(jsonb_build_object('id', m.id, 'of', m.reverse_of, 'phase', m.phase, 'failure', m.failure)) from partitioner.migration m) as migrations,
+       (select jsonb_agg(jsonb_build_object('at', h.at, 'event', h.event)) from (select * from partitioner.history order by id desc limit 20) h) as history`,
   );
   return JSON.stringify(rows[0]);
 }
