@@ -49,6 +49,7 @@ export async function followDefinition(
   } catch (error) {
     if (sqlState(error) !== UNDEFINED_TABLE) throw error;
     const now = await fetchNow(client, migration);
+    if (now && quoteName(now) === quoteName(migration.source)) throw error; // it is the bookkeeping that is gone
     const why = now ? `it was renamed to ${now.schema}.${now.name} or moved to schema "${now.schema}"` : 'it was dropped';
     throw changed(migration.plan, why);
   }

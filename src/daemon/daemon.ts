@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { abortMigration } from '../actions/abort.ts';
 import { endSilent, fetchMigrationClaim, takeOver } from '../actions/claim.ts';
 import { fetchDecided } from '../actions/plan-carried.ts';
 import { alteredBefore, openMigration, prepare } from '../actions/prepare.ts';
@@ -13,6 +12,7 @@ import { withClient, type Client } from '../pg/client.ts';
 import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, completeControlSchema, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { startLimits } from '../pg/throttle-store.ts';
+import { abortToTheEnd, isGone } from './abort-to-the-end.ts';
 import { keepBeating } from './heartbeat.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
@@ -34,16 +34,22 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { settings, signal, log } = options;
   const isStopped = (): boolean => signal.aborted;
   let pause = RESTART_MS.first;
+  /** What this daemon works on: when it is gone it was aborted, and no other one is begun for it. */
+  const own: { id: number | null } = { id: null };
   while (!isStopped()) {
     const progress = { made: false };
     const begun = performance.now();
     try {
       await withClient(settings, { applicationName: 'partitioner daemon' }, (control) =>
-        serve(options, control, () => (progress.made = true)),
+        serve(options, control, own, () => (progress.made = true)),
       );
       return;
     } catch (error) {
       if (isStopped() && isAbort(error)) return;
+      if (own.id !== null && (await isGone(settings, own.id))) {
+        log.info({ migration: own.id }, 'the migration is gone: it was aborted');
+        return;
+      }
       const failure = explainError(error);
       if (decideRetry(error) !== 'timed') throw failure;
       // Who has gone on for longer than the longest pause was not failing all the while, had he only little to do.
@@ -58,11 +64,12 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-async function serve(options: DaemonOptions, control: Client, onCommitted: () => void): Promise<void> {
+async function serve(options: DaemonOptions, control: Client, own: { id: number | null }, onCommitted: () => void): Promise<void> {
   let { settings } = options;
   const { signal, log } = options;
   const name = await resolveTable(control, options.table);
-  let migration = await fetchMigration(control, name);
+  let migration = own.id === null ? await fetchMigration(control, name) : await fetchMigrationById(control, own.id);
+  if (!migration && own.id !== null) return;
   if (!migration || migration.phase === 'done' || migration.phase === 'aborted') {
     const table = await fetchTable(control, name);
     if (!table) throw new MigratorError('USAGE', `table ${name.schema}.${name.name} does not exist`);
@@ -70,6 +77,7 @@ async function serve(options: DaemonOptions, control: Client, onCommitted: () =>
     migration = await fetchMigrationById(control, id);
   }
   const { id } = migration!;
+  own.id = id;
   const lock = await standBy(control, id, options);
   if (!lock) return;
   const since = new Date().toISOString();
@@ -133,7 +141,7 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
     if (ended?.end === 'switched') return true;
     if (ended?.end === 'abort') {
       await worker.hush(); // the bookkeeping goes
-      await abortMigration(settings, migration.id, log);
+      await abortToTheEnd({ settings, id: migration.id, log, signal });
     } else await addHistory(control, migration.id, 'stopped', { pid: process.pid });
     return false;
   } catch (error) {
