@@ -34,11 +34,6 @@ export async function abortToTheEnd({ settings, id, log, signal }: Aborted): Pro
 
 /** Whether nothing is left of the migration: it was aborted, by us or by somebody else. False while nobody can tell. */
 export async function isGone(settings: ConnectionSettings, id: number): Promise<boolean> {
-  const { claim, ...unclaimed } = settings;
-  claim; // of which nothing would be left either
-  return withClient(
-    unclaimed,
-    { applicationName: 'partitioner abort' },
-    async (client) => (await fetchMigrationById(client, id)) === null,
-  ).catch(() => false);
+  const options = { applicationName: 'partitioner abort', unclaimed: true } as const;
+  return withClient(settings, options, async (client) => (await fetchMigrationById(client, id)) === null).catch(() => false);
 }

@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly applicationName: string;
   readonly lockTimeoutMs?: number;
   readonly statementTimeoutMs?: number;
+  /** The session only looks, also where the bookkeeping that knows of claims may be gone. */
+  readonly unclaimed?: true;
 }
 
 /** What the driver says when a server answers `N` to the request for TLS; it gives the error no code. */
@@ -29,7 +31,7 @@ export async function connect(settings: ConnectionSettings, options: SessionOpti
     const { lockTimeoutMs = 0, statementTimeoutMs = 0 } = options;
     watchSession(settings, client, options.applicationName);
     await client.query({ text: loadSql('session/pin'), values: [String(lockTimeoutMs), String(statementTimeoutMs)] });
-    if (settings.claim) await carryClaim(client, settings.claim);
+    if (settings.claim && !options.unclaimed) await carryClaim(client, settings.claim);
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
