@@ -52,7 +52,7 @@ export async function store(client: Client, name: StoreStatement, values: readon
 }
 
 export type StoreStatement =
-  `${'store' | 'backfill' | 'apply' | 'command' | 'cutover' | 'recover' | 'rollback' | 'throttle' | 'verify'}/${string}`;
+  `${'store' | 'abort' | 'backfill' | 'apply' | 'command' | 'cutover' | 'recover' | 'rollback' | 'throttle' | 'verify'}/${string}`;
 
 /** Makes the control schema; safe to repeat. Must run in a transaction. */
 export async function createControlSchema(client: Client): Promise<void> {

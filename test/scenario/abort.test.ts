@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { Client } from '../../src/pg/client.ts';
 import { catalogSnapshot } from '../support/catalog-snapshot.ts';
 import { createDatabase } from '../support/database.ts';
-import { holds, startDaemon, until, untilPhase } from '../support/daemon.ts';
+import { store } from '../../src/pg/control-store.ts';
+import { command, holds, startDaemon, until, untilPhase } from '../support/daemon.ts';
 import { createEvents, EVENTS, endProcess } from '../support/events-table.ts';
 import { partitioner, startPartitioner } from '../support/partitioner.ts';
 
@@ -66,4 +67,24 @@ test('abort when the daemon has been killed while its slot was being made: a tra
   await application.query('rollback');
   expect(await catalogSnapshot(control)).toEqual(before);
   await expectTableToWork(control);
+});
+
+test('a table that was switched is nothing to abort, whatever the bookkeeping says', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await createEvents(control, 1_000);
+  await using daemon = startDaemon(database.settings, 'app.events');
+  const { id } = await untilPhase(control, 'ready');
+  await command(control, id, 'cutover', { lockTimeoutMs: 500, maxLockHoldMs: 5_000, attempts: 60 });
+  await daemon.ended;
+  await store(control, 'store/set-failure', [id, JSON.stringify({ code: 'SOURCE_CHANGED', message: 'a daemon that looked too late' })]);
+  expect(await holds(control, `(select phase = 'switched' from partitioner.migration)`)).toBe(true);
+
+  await control.query(`update partitioner.migration set phase = 'failed'`);
+  const refused = await partitioner(['abort', 'app.events', '--json'], { DATABASE_URL: database.url });
+  expect([refused.code, JSON.parse(refused.stdout)]).toMatchObject([
+    3,
+    { error: { code: 'WRONG_PHASE', message: expect.stringContaining('is a partition of app.events: nothing was dropped') } },
+  ]);
+  expect(await holds(control, '(select count(*) = 1000 from app.events)')).toBe(true);
 });
