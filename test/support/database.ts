@@ -46,8 +46,11 @@ export async function createDatabase(options: DatabaseOptions = {}): Promise<Tes
   open.add(database.name);
   const inTest = whenTestFinished(async (failed) => {
     for (const { name, drop } of waiting.splice(0)) {
-      if (failed && name === database.name) console.error(`the database is kept: ${database.url}`);
-      else await drop();
+      if (failed && name === database.name) {
+        console.error(`the database is kept: ${database.url}`);
+        // Every slot of the server would wait for what it has prepared.
+        await withClient(database.server, SESSION, (server) => endPrepared(server, database.settings, name));
+      } else await drop();
     }
   });
   return {
@@ -145,14 +148,18 @@ async function lastingSessions(server: Client, name: string): Promise<string[]> 
   }
 }
 
-/** Slots and prepared transactions hold a database back, `with (force)` or not. */
-async function dropDatabase(server: Client, settings: ConnectionSettings, name: string): Promise<void> {
+async function endPrepared(server: Client, settings: ConnectionSettings, name: string): Promise<void> {
   const { rows: prepared } = await server.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1', [name]);
   if (prepared.length > 0) {
     await withClient(settings, SESSION, async (client) => {
       for (const { gid } of prepared) await client.query(`rollback prepared ${quoteLiteral(gid)}`);
     });
   }
+}
+
+/** Slots and prepared transactions hold a database back, `with (force)` or not. */
+async function dropDatabase(server: Client, settings: ConnectionSettings, name: string): Promise<void> {
+  await endPrepared(server, settings, name);
   for (let attempt = 0; ; attempt++) {
     try {
       await server.query(
