@@ -159,6 +159,9 @@ async function runCutover(options: CommandOptions, limits: Record<string, unknow
         await withClient(settings, { applicationName: 'partitioner cutover' }, (client) => dropUnopened(client, migration.id)).catch(
           () => undefined,
         );
+      // Before the answer: the next cutover's progress is not to begin with what this one has waited for.
+      options.onWaiting(null);
+      await store(options.listener, 'rollback/set-waiting', [migration.id, null]).catch(() => undefined);
       throw error;
     }
   } finally {
