@@ -9,7 +9,7 @@ import { CannotFollow, type Followed, type FollowContext } from './rule.ts';
  */
 export function followConstraints(
   changes: readonly ObjectChange[],
-  { roots }: FollowContext,
+  { roots, leaves }: FollowContext,
   before: LateDefinition,
 ): Followed & { readonly late: LateDefinition } {
   const checks = new Set(before.checks);
@@ -24,7 +24,7 @@ export function followConstraints(
       case 'c':
         if (now?.connoinherit === true)
           throw new CannotFollow(`constraint "${name}" is NO INHERIT, which a partitioned table does not have`);
-        if (was && !checks.delete(name)) steps.push(...drop(name, roots));
+        if (was && !checks.delete(name)) steps.push(...drop(name, [...roots, ...leaves]));
         if (now) checks.add(name);
         what.push(`constraint "${name}" was ${now === null ? 'dropped' : was === null ? 'added' : 'altered'}`);
         break;
@@ -39,8 +39,9 @@ export function followConstraints(
   return { what, steps, late: { ...before, checks: [...checks] } };
 }
 
-function drop(name: string, roots: FollowContext['roots']): DdlStep[] {
-  return roots.map((root) => ({
+/** The leaves below the staging parent have it of their own; where it was inherited, it is gone with the parent's. */
+function drop(name: string, tables: FollowContext['roots']): DdlStep[] {
+  return tables.map((root) => ({
     sql: `alter table ${quoteName(root)} drop constraint if exists ${quoteIdent(name)}`,
     lock: `ACCESS EXCLUSIVE on ${root.schema}.${root.name}`,
     why: 'the source has it no more, or not as it was',
