@@ -15,7 +15,12 @@ const cases = SOURCE_CASES.filter(({ short }) => HOW !== 'short' || short);
 const runs =
   HOW === 'all'
     ? cases.flatMap((ddl) => MOMENTS.flatMap((moment) => UNITS.map((unit) => ({ ddl, moment, unit }))))
-    : cases.map((ddl, i) => ({ ddl, moment: MOMENTS[i % 3]!, unit: UNITS[i % 2]! }));
+    : [...cases.filter(({ at }) => !at), ...cases.filter(({ at }) => at)].map((ddl, i) => ({
+        ddl,
+        moment: MOMENTS[i % 3]!,
+        unit: UNITS[i % 2]!,
+        ...ddl.at,
+      }));
 
 test.each(runs)('$ddl.name: $moment, unit $unit: $ddl.outcome', async ({ ddl, moment, unit }) => {
   await using database = await createDatabase();
