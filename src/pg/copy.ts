@@ -1,5 +1,5 @@
 import { finished, pipeline } from 'node:stream/promises';
-import pgCopyStreams from 'pg-copy-streams';
+import pgCopyStreams, { type CopyToStreamQuery } from 'pg-copy-streams';
 import { invariant } from '../errors.ts';
 import { abandon, type Client } from './client.ts';
 
@@ -7,6 +7,20 @@ const { from: copyFrom, to: copyTo } = pgCopyStreams;
 
 /** Bytes of `PGCOPY\n\377\r\n\0`, flags and header extension length. https://www.postgresql.org/docs/current/sql-copy.html */
 const HEADER_BYTES = 19;
+
+/**
+ * A COPY … TO STDOUT. Its stream ends with the last row; the server says afterwards, and maybe later, how many there were, or is gone by then:
+ * `completed` waits for that, and tells every failure that the stream tells.
+ */
+function copyOut(client: Client, sql: string, highWaterMark?: number): { stream: CopyToStreamQuery; completed: Promise<void> } {
+  const stream = copyTo(sql, highWaterMark === undefined ? undefined : { highWaterMark });
+  const completed = new Promise<void>((resolve, reject) => {
+    Object.assign(stream, { handleReadyForQuery: resolve }); // the driver calls it once the query is over
+    stream.on('error', reject); // for good: an error that nobody listens for would end the process
+  });
+  completed.catch(() => undefined);
+  return { stream: client.query(stream), completed };
+}
 
 /** Sends a whole COPY … FROM STDIN from memory. Returns the rows that the server counted. */
 export async function copyIn(client: Client, sql: string, data: Buffer): Promise<number> {
@@ -24,13 +38,14 @@ export async function copyThrough(
   toSql: string,
   signal: AbortSignal,
 ): Promise<{ rows: number; bytes: number }> {
-  const out = from.query(copyTo(fromSql, { highWaterMark: 1 << 20 }));
+  const { stream: out, completed } = copyOut(from, fromSql, 1 << 20);
   const into = to.query(copyFrom(toSql, { highWaterMark: 1 << 20 }));
   let bytes = 0;
   out.on('data', (chunk: Buffer) => (bytes += chunk.length));
   out.pause();
   try {
     await pipeline(out, into, { signal });
+    await completed;
   } catch (error) {
     // Both sessions may be in the middle of the copy, deaf to a ROLLBACK: it would wait for ever.
     abandon(from);
@@ -44,7 +59,9 @@ export async function copyThrough(
 /** Reads a small COPY (FORMAT binary) TO STDOUT whole: per row the fields' bytes, null for NULL. */
 export async function copyOutRows(client: Client, sql: string): Promise<(Buffer | null)[][]> {
   const parts: Buffer[] = [];
-  for await (const part of client.query(copyTo(sql))) parts.push(part as Buffer);
+  const { stream, completed } = copyOut(client, sql);
+  for await (const part of stream) parts.push(part as Buffer);
+  await completed;
   const data = Buffer.concat(parts);
   const rows: (Buffer | null)[][] = [];
   let offset = HEADER_BYTES;
