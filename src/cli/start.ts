@@ -3,6 +3,7 @@ import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { runDaemon } from '../daemon/daemon.ts';
 import { MigratorError } from '../errors.ts';
+import { formatAddress } from '../http/server.ts';
 import { describeConnection } from '../pg/connection.ts';
 import type { PlanOptions } from '../plan/options.ts';
 import { hasBlocker } from './check.ts';
@@ -110,7 +111,7 @@ function announcement(session: Session, table: string, options: PlanOptions, job
 
 function addresses(http: { host: string; port: number } | null): string[] {
   return [
-    http ? `  Dashboard and metrics: http://${http.host}:${http.port}/` : '  No HTTP server (--http off).',
+    http ? `  Dashboard and metrics: http://${formatAddress(http.host, http.port)}/` : '  No HTTP server (--http off).',
     '  Ctrl-C or SIGTERM ends it in an orderly way; the same command resumes it.',
   ];
 }

@@ -4,13 +4,10 @@ import { statusLine } from '../actions/status-line.ts';
 import { dropFreeSlot } from '../actions/slot-loss.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { invariant, MigratorError } from '../errors.ts';
-import { createMetrics } from '../http/metrics.ts';
-import { startHttp } from '../http/server.ts';
 import { store, type Migration } from '../pg/control-store.ts';
 import { changeLimits, limitChanges } from '../pg/throttle-store.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import type { CommandEnd } from './command-context.ts';
-import { Pool } from './pool.ts';
 import type { Worker } from './way-back.ts';
 
 const SAMPLE_MS = 500;
@@ -20,36 +17,24 @@ const SAMPLE_MS = 500;
  * that ends the daemon's work, null when it goes on. Throws when it is stopped.
  */
 export async function awaitResume(worker: Worker, migration: Migration & { readonly plan: MigrationPlan }): Promise<CommandEnd | null> {
-  const { control, http, signal, beat, log } = worker;
+  const { control, metrics, signal, beat, log } = worker;
   const name = quoteName(migration.source);
   const waiting = `partitioner resume ${name}: the slot was dropped to save the disk, nothing is followed`;
   log.warn({ waiting }, 'waiting for resume');
   await store(control, 'store/set-phase', [migration.id, 'catchup', waiting]);
   await dropFreeSlot(control, migration.plan.slotName, { signal, onWaiting: () => undefined });
-  const metrics = createMetrics(String(migration.id));
-  const desk = new Pool({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
-  const readStatus = () =>
-    desk.use(async (client) => {
-      const [status] = await fetchStatus(client, name);
-      invariant(status, 'the migration that runs has no status');
-      return status;
-    });
-  const server = http ? await startHttp({ ...http, metrics, status: readStatus }) : null;
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      await desk.use(beat);
-      const status = await readStatus();
-      metrics.setStatus(status);
-      worker.onProgress?.(statusLine(status));
-      // Resumed by a command line that found no daemon.
-      if (status.recovery?.held !== true) return null;
-      const taken = await desk.use(() => takeCommand(worker, migration));
-      if (taken) return taken === 'resumed' ? null : taken;
-      await sleep(SAMPLE_MS, undefined, { signal });
-    }
-  } finally {
-    await server?.close();
+  for (;;) {
+    signal.throwIfAborted();
+    await beat(control);
+    const [status] = await fetchStatus(control, name);
+    invariant(status, 'the migration that runs has no status');
+    metrics.setStatus(status);
+    worker.onProgress?.(statusLine(status));
+    // Resumed by a command line that found no daemon.
+    if (status.recovery?.held !== true) return null;
+    const taken = await takeCommand(worker, migration);
+    if (taken) return taken === 'resumed' ? null : taken;
+    await sleep(SAMPLE_MS, undefined, { signal });
   }
 }
 

@@ -4,12 +4,9 @@ import { statusLine } from '../actions/status-line.ts';
 import { stopStream } from '../actions/way-back.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { invariant, MigratorError } from '../errors.ts';
-import { createMetrics } from '../http/metrics.ts';
-import { startHttp } from '../http/server.ts';
 import { store, type Migration } from '../pg/control-store.ts';
 import { fetchWayBack } from '../pg/way-back-store.ts';
 import { createAfterRunner } from './after-runner.ts';
-import { Pool } from './pool.ts';
 import type { Worker } from './way-back.ts';
 
 const SAMPLE_MS = 1_000;
@@ -19,32 +16,23 @@ const SAMPLE_MS = 1_000;
  * Until `finish`, or until it is stopped. Whether the daemon has more to do: it has not.
  */
 export async function serveClosed(worker: Worker, migration: Migration): Promise<boolean> {
-  const { control, settings, http, log, signal, beat } = worker;
+  const { control, settings, metrics, log, signal, beat } = worker;
   const row = await fetchWayBack(control, migration.id);
   if (row) await stopStream(control, row); // it was closed, and the daemon was killed before the slot was gone
   const afterSteps = createAfterRunner(settings, migration.id, log);
-  const metrics = createMetrics(String(migration.id));
-  const desk = new Pool({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
-  const readStatus = () =>
-    desk.use(async (client) => {
-      const [status] = await fetchStatus(client, quoteName(migration.source));
-      invariant(status, 'the migration that runs has no status');
-      return status;
-    });
-  const server = http ? await startHttp({ ...http, metrics, status: readStatus }) : null;
   afterSteps.start();
   try {
     while (!signal.aborted) {
-      await desk.use(beat);
-      const status = await readStatus();
+      await beat(control);
+      const [status] = await fetchStatus(control, quoteName(migration.source));
+      invariant(status, 'the migration that runs has no status');
       metrics.setStatus(status);
       worker.onProgress?.(statusLine(status));
-      if (await desk.use(() => takeCommand(worker, migration))) return false;
+      if (await takeCommand(worker, migration)) return false;
       await sleep(SAMPLE_MS, undefined, { signal }).catch(() => undefined);
     }
     return false;
   } finally {
-    await server?.close();
     await afterSteps.stop();
   }
 }

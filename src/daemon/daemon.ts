@@ -13,6 +13,7 @@ import type { ConnectionSettings } from '../pg/connection.ts';
 import { addHistory, completeControlSchema, fetchMigration, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { startLimits } from '../pg/throttle-store.ts';
 import { abortToTheEnd, isGone } from './abort-to-the-end.ts';
+import { Display } from './display.ts';
 import { keepBeating } from './heartbeat.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
@@ -31,6 +32,15 @@ const RESTART_MS = { first: 500, most: 30_000 };
  * Throws what cannot be retried, after recording it as the migration's failure.
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const display = await Display.open(options);
+  try {
+    await runToTheEnd(options, display);
+  } finally {
+    await display.close();
+  }
+}
+
+async function runToTheEnd(options: DaemonOptions, display: Display): Promise<void> {
   const { settings, signal, log } = options;
   const isStopped = (): boolean => signal.aborted;
   let pause = RESTART_MS.first;
@@ -41,7 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     const begun = performance.now();
     try {
       await withClient(settings, { applicationName: 'partitioner daemon' }, (control) =>
-        serve(options, control, own, () => (progress.made = true)),
+        serve(options, display, control, own, () => (progress.made = true)),
       );
       return;
     } catch (error) {
@@ -64,7 +74,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-async function serve(options: DaemonOptions, control: Client, own: { id: number | null }, onCommitted: () => void): Promise<void> {
+async function serve(
+  options: DaemonOptions,
+  display: Display,
+  control: Client,
+  own: { id: number | null },
+  onCommitted: () => void,
+): Promise<void> {
   let { settings } = options;
   const { signal, log } = options;
   const name = await resolveTable(control, options.table);
@@ -78,8 +94,10 @@ async function serve(options: DaemonOptions, control: Client, own: { id: number 
   }
   const { id } = migration!;
   own.id = id;
+  display.show(id);
   const lock = await standBy(control, id, options);
   if (!lock) return;
+  display.work(lock);
   const since = new Date().toISOString();
   const hushed = new AbortController();
   const closing: (() => Promise<void>)[] = [];
@@ -98,7 +116,7 @@ async function serve(options: DaemonOptions, control: Client, own: { id: number 
       await beating;
     };
     closing.push(hush);
-    const worker: Worker = { ...options, settings, control, beat, hush, onCommitted };
+    const worker: Worker = { ...options, settings, control, metrics: display.metrics, beat, hush, onCommitted };
     // There and back again, until somebody ends it.
     for (let goesOn = true; goesOn;) {
       const current = await fetchMigrationById(control, id);
@@ -155,10 +173,14 @@ async function work(worker: Worker, migration: Migration): Promise<boolean> {
 }
 
 /** Waits for the migration's advisory lock; null when stopped before. */
-async function standBy(control: Client, id: number, { signal, log }: DaemonOptions): Promise<{ backendPid: number } | null> {
+async function standBy(
+  control: Client,
+  id: number,
+  { signal, log }: DaemonOptions,
+): Promise<{ backendPid: number; stoodBy: boolean } | null> {
   for (let said = false; !signal.aborted;) {
     const claim = await fetchMigrationClaim(control, id);
-    if (claim.locked) return claim;
+    if (claim.locked) return { backendPid: claim.backendPid, stoodBy: said };
     if (await endSilent(control, id)) log.warn({ migration: id }, 'the daemon that worked is silent: taking over');
     if (!said) log.info({ migration: id }, 'another daemon works on this migration: standing by');
     said = true;

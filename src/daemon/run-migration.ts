@@ -19,7 +19,7 @@ import { statusLine } from '../actions/status-line.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
-import { createMetrics, type Metrics } from '../http/metrics.ts';
+import type { Metrics } from '../http/metrics.ts';
 import { close, connect, type Client } from '../pg/client.ts';
 import type { Migration } from '../pg/control-store.ts';
 import { fetchLimits } from '../pg/throttle-store.ts';
@@ -38,14 +38,14 @@ import { monitor$ } from './monitor.ts';
 import { runRecovery } from './recovery.ts';
 import { openApplier } from './open-applier.ts';
 import { watchWayBack$ } from './way-back-monitor.ts';
-import { serveHttp } from './serve-http.ts';
 import { lost$, push$ } from './sessions.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 import { Verifier } from './verifier.ts';
 
 const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
 
-export interface RunOptions extends Omit<DaemonOptions, 'table'> {
+export interface RunOptions extends Omit<DaemonOptions, 'table' | 'http'> {
+  readonly metrics: Metrics;
   readonly control: Client;
   readonly migration: Migration & { readonly plan: MigrationPlan };
   readonly table: SourceTable;
@@ -62,7 +62,7 @@ export interface RunOptions extends Omit<DaemonOptions, 'table'> {
  * when the signal asked for it: what is being applied is committed first.
  */
 export async function runMigration(options: RunOptions): Promise<CommandEnd | null> {
-  const { settings, migration, table, control, wayBack, signal, log } = options;
+  const { settings, migration, table, control, metrics, wayBack, signal, log } = options;
   const session = await openApplierSession(settings, migration.id, migration.plan, table);
   const closing: (() => Promise<unknown>)[] = [() => close(session.client)];
   const stopped = new AbortController();
@@ -75,19 +75,17 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     const following = (applier = await openApplier(options, session, closing));
     const state = createSharedState(migration.paused, await fetchLimits(control, migration.id));
     const rate = new Rate(null);
-    const metrics = createMetrics(String(wayBack?.parent.id ?? migration.id));
     const onWaiting = (what: string | null): void => {
       if (what !== state.waiting$.value) state.waiting$.next(what);
     };
     const passed = (lsn: Lsn): Promise<void> => following.passed(lsn);
-    // One query at a time on the session that holds the migration's lock; monitor, HTTP and backfill share it.
+    // One query at a time on the session that holds the migration's lock; monitor and backfill share it.
     const desk = new Pool<Client>({ size: 1, make: () => Promise.resolve(control), dispose: () => Promise.resolve() });
     // Whoever goes on with this session would do so in the transaction, and the snapshot, of a look that is under way.
     closing.push(() => {
       desk.abandon(stop.reason);
       return desk.close();
     });
-    await serveHttp(options, desk, metrics, closing);
 
     const applied$ = following.events$.pipe(tap((event) => observe(options, metrics, following, event)));
     if (wayBack) {

@@ -4,6 +4,7 @@ import { runAfterSteps } from '../actions/after-steps.ts';
 import { stopStream } from '../actions/way-back.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
+import type { Metrics } from '../http/metrics.ts';
 import { sqlState, type Client } from '../pg/client.ts';
 import { addHistory, fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { fetchWayBack, isOpenWayBack, type OpenWayBack, type WayBack } from '../pg/way-back-store.ts';
@@ -17,6 +18,7 @@ import { runMigration } from './run-migration.ts';
 /** What a daemon works with, whichever direction it follows. */
 export interface Worker extends DaemonOptions {
   readonly control: Client;
+  readonly metrics: Metrics;
   readonly beat: (client: Client) => Promise<unknown>;
   /** Ends the heartbeat: before the bookkeeping is removed. */
   readonly hush: () => Promise<void>;

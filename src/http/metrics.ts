@@ -18,9 +18,11 @@ const PHASES: readonly Phase[] = [
 
 export type ChangeOperation = 'insert' | 'update' | 'delete' | 'truncate';
 
-/** The metrics of one migration. The engine calls the methods; `/metrics` renders the registry. */
+/** The metrics of one daemon. The engine calls the methods; `/metrics` renders the registry. */
 export interface Metrics {
   readonly registry: Registry;
+  /** The migration that every metric is labelled with from now on. */
+  setMigration(id: number): void;
   /** A batch was applied and committed. */
   observeBatch(seconds: number): void;
   changesApplied(operation: ChangeOperation, count: number): void;
@@ -31,10 +33,9 @@ export interface Metrics {
   setStatus(status: Status): void;
 }
 
-/** Metrics in a registry of their own, each labelled with the migration's id or name. */
-export function createMetrics(migration: string): Metrics {
+/** Metrics in a registry of their own. */
+export function createMetrics(): Metrics {
   const registry = new Registry();
-  registry.setDefaultLabels({ migration });
   const registers = [registry];
   const gauge = (name: string, help: string): Gauge => new Gauge({ name: `partitioner_${name}`, help, registers });
 
@@ -91,6 +92,9 @@ export function createMetrics(migration: string): Metrics {
 
   return {
     registry,
+    setMigration: (id) => {
+      registry.setDefaultLabels({ migration: String(id) });
+    },
     observeBatch: (seconds) => batch.observe(seconds),
     changesApplied: (op, count) => changes.inc({ op }, count),
     rowsCopied: (count) => copied.inc(count),

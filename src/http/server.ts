@@ -128,9 +128,9 @@ export async function startHttp({ host, port, status, metrics, control, limits: 
     await server.close();
     throw listenError(error, host, port);
   }
-  const { address, family, port: bound } = server.server.address() as AddressInfo;
+  const { address, port: bound } = server.server.address() as AddressInfo;
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
+    url: `http://${formatAddress(address, bound)}`,
     close: async () => {
       closed$.next();
       await server.close();
@@ -138,17 +138,18 @@ export async function startHttp({ host, port, status, metrics, control, limits: 
   };
 }
 
-/** The same answer for calls within `ageMs`, and never two calls at a time. A failure is not kept. */
+/** The same answer for calls within `ageMs`, and never two calls at a time, however long one takes. A failure is not kept. */
 function cachedFor<T>(ageMs: number, fetch: () => Promise<T>): () => Promise<T> {
-  let current: { readonly at: number; readonly value: Promise<T> } | null = null;
+  let current: { readonly at: number; isPending: boolean; readonly value: Promise<T> } | null = null;
   return () => {
     const now = performance.now();
-    if (current && now - current.at < ageMs) return current.value;
-    const entry = { at: now, value: fetch() };
+    if (current && (current.isPending || now - current.at < ageMs)) return current.value;
+    const entry = { at: now, isPending: true, value: fetch() };
     current = entry;
-    entry.value.catch(() => {
-      if (current === entry) current = null;
-    });
+    entry.value.then(
+      () => (entry.isPending = false),
+      () => (current = null),
+    );
     return entry.value;
   };
 }
@@ -162,11 +163,21 @@ function asProblem(error: unknown): MigratorError {
   return error instanceof MigratorError ? error : new MigratorError('POSTGRES', 'the status cannot be read at the moment');
 }
 
+/** Somebody else listens there. */
+export class PortInUse extends MigratorError {}
+
 function listenError(error: unknown, host: string, port: number): MigratorError {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-  return new MigratorError('USAGE', `cannot listen on ${host}:${port} (${code})`, {
-    detail: code === 'EADDRINUSE' ? 'Another process listens there, perhaps another daemon.' : undefined,
-    hint: `--http ${host}:${port + 1}, or --http off`,
+  const message = `cannot listen on ${formatAddress(host, port)} (${code})`;
+  if (code !== 'EADDRINUSE') return new MigratorError('USAGE', message, { hint: '--http HOST:PORT, or --http off', cause: error });
+  return new PortInUse('USAGE', message, {
+    detail: 'Another process listens there, perhaps another daemon.',
+    hint: `--http ${formatAddress(host, port < 65_535 ? port + 1 : port - 1)}, or --http off`,
     cause: error,
   });
+}
+
+/** As it is written in an address bar and after --http: IPv6 in brackets. */
+export function formatAddress(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
 }

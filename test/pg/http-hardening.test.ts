@@ -15,7 +15,7 @@ beforeEach(async () => {
   server = await startHttp({
     host: '127.0.0.1',
     port: 0,
-    metrics: createMetrics('1'),
+    metrics: createMetrics(),
     status: () => Promise.reject(new Error(`a defect on ${String(DEFAULT_MAJOR)}`)),
     control: { token: TOKEN, perform: (verb) => Promise.resolve(void performed.push(verb)) },
     limits: { requestMs: 400, connections: 40, listeners: 2 },
@@ -83,7 +83,7 @@ describe('the bearer token', () => {
     const open = await startHttp({
       host: '127.0.0.1',
       port: 0,
-      metrics: createMetrics('1'),
+      metrics: createMetrics(),
       status: () => Promise.reject(new Error('none')),
       control: { token: null, perform: () => Promise.reject(new Error('performed')) },
     });

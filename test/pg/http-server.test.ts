@@ -36,7 +36,8 @@ let server: HttpServer;
 beforeEach(async () => {
   current = () => Promise.resolve(base);
   calls = 0;
-  metrics = createMetrics('7');
+  metrics = createMetrics();
+  metrics.setMigration(7);
   server = await startHttp({
     host: '127.0.0.1',
     port: 0,

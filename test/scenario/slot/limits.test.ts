@@ -5,6 +5,7 @@ import type { Client } from '../../../src/pg/client.ts';
 import { createDatabase } from '../../support/database.ts';
 import { command, holds, readMigration, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { createEvents, startLoad, switchAndCompare } from '../../support/events-table.ts';
+import { freePort } from '../../support/ports.ts';
 import { partitioner } from '../../support/partitioner.ts';
 
 /** What keeps the work beside the application's: limits, by start and by throttle, and what status says of them. */
@@ -146,11 +147,14 @@ test('past the second limit the slot is dropped to save the disk; nothing is fol
   expect(refused.code).toBe(3);
   await first.stop();
 
-  await using daemon = startDaemon(database.settings, 'app.events', PLAN, { limits: {} });
+  const http = { host: '127.0.0.1', port: await freePort(), token: 'secret' };
+  await using daemon = startDaemon(database.settings, 'app.events', PLAN, { limits: {}, http });
   await until(control, 'a daemon', () => holds(control, `exists (select from partitioner.daemon)`));
   expect(await dropped()).toBe(true);
   await command(control, id, 'throttle', { 'drop-slot-wal': null });
-  await command(control, id, 'resume');
+  const headers = { authorization: `Bearer ${http.token}` };
+  const resumed = await fetch(`http://127.0.0.1:${String(http.port)}/api/resume`, { method: 'POST', headers });
+  expect(await resumed.json()).toEqual({ resumed: true });
   await until(control, 'it is recovered', () => holds(control, `(select finished_at is not null from partitioner.recovery)`));
   await switchAndCompare(control);
   await daemon.ended;
