@@ -69,7 +69,8 @@ export class BatchBuilder {
 
   push(event: ReplicationEvent): void {
     if (event.kind === 'keepalive') {
-      if (!this.#open && event.walEnd > this.#position.lsn) this.#advance(event.walEnd);
+      // Of a transaction that is applied in part the rest is still to come: the server says where it reads, which may be beyond where it began.
+      if (!this.#open && this.#position.partialLsn === null && event.walEnd > this.#position.lsn) this.#advance(event.walEnd);
       return;
     }
     this.#openMessages++;
@@ -103,7 +104,8 @@ export class BatchBuilder {
   take(wantsPosition: boolean): Batch | null {
     const part = this.#closed.shift();
     if (part) return part;
-    if (this.#done.length > 0 || (this.#advanced && wantsPosition) || this.#doneMessages > IDLE_MESSAGES) {
+    const isHoldingCredit = this.#doneMessages > IDLE_MESSAGES || this.#doneBytes >= this.#sliceBytes;
+    if (this.#done.length > 0 || (this.#advanced && wantsPosition) || isHoldingCredit) {
       return this.#takeDone();
     }
     return this.#openBytes >= this.#sliceBytes ? this.#takeSlice() : null;
@@ -191,7 +193,9 @@ export class BatchBuilder {
   }
 
   #advance(lsn: Lsn): void {
-    if (lsn <= this.#position.lsn && this.#position.partialLsn === null) return;
+    const { partialLsn } = this.#position;
+    if (lsn <= this.#position.lsn && partialLsn === null) return;
+    invariant(partialLsn === null || lsn > partialLsn, 'the applied position would forget a transaction that is applied in part');
     this.#position = { lsn, partialLsn: null, partialChanges: 0 };
     this.#advanced = true;
   }

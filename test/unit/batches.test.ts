@@ -24,6 +24,12 @@ function streamOf(transactions: readonly Tx[]): ReplicationEvent[] {
   });
 }
 
+/** Somewhere before the next transaction's end the server says how far it has read: as often as it is asked, and so elsewhere after each restart. */
+function keepaliveBefore(next: ReplicationEvent | undefined, share: number): ReplicationEvent[] {
+  if (next?.kind !== 'wal' || next.message.kind !== 'begin') return [];
+  return [{ kind: 'keepalive', walEnd: next.message.finalLsn - 92n + BigInt(share) }];
+}
+
 function builderAt(position: Batch['position'], sliceBytes: number): BatchBuilder {
   return new BatchBuilder(
     position,
@@ -41,7 +47,14 @@ describe('BatchBuilder', () => {
       fc.property(
         fc.array(fc.record({ xid: fc.integer({ min: 1, max: 1_000_000 }), changes: fc.integer({ min: 0, max: 30 }) }), { maxLength: 12 }),
         fc.integer({ min: 20, max: 150 }),
-        fc.array(fc.record({ take: fc.boolean(), restart: fc.integer({ min: 0, max: 9 }) }), { minLength: 400, maxLength: 400 }),
+        fc.array(
+          fc.record({
+            take: fc.boolean(),
+            restart: fc.integer({ min: 0, max: 9 }),
+            keepalive: fc.option(fc.integer({ min: 0, max: 91 })),
+          }),
+          { minLength: 400, maxLength: 400 },
+        ),
         (transactions, sliceBytes, choices) => {
           const events = streamOf(transactions);
           const applied: string[] = [];
@@ -49,7 +62,7 @@ describe('BatchBuilder', () => {
           let builder = builderAt(position, sliceBytes);
           let messages = 0;
           let at = 0;
-          for (const { take, restart } of choices) {
+          for (const { take, restart, keepalive } of choices) {
             if (take || at === events.length) {
               const batch = builder.take(true);
               if (batch) {
@@ -65,7 +78,10 @@ describe('BatchBuilder', () => {
               at = events.findIndex((event) => event.kind === 'wal' && event.message.kind === 'begin' && event.message.finalLsn >= lsn);
               if (at < 0) at = events.length;
               messages = at;
-            } else builder.push(events[at++]!);
+            } else {
+              if (keepalive !== null) for (const event of keepaliveBefore(events[at], keepalive)) builder.push(event);
+              builder.push(events[at++]!);
+            }
           }
           for (; at < events.length; at++) builder.push(events[at]!);
           for (let batch = builder.take(true); batch; batch = builder.take(true)) {
@@ -93,6 +109,23 @@ describe('BatchBuilder', () => {
     builder.push(streamOf([{ xid: 7, changes: 1 }])[0]!);
     builder.push({ kind: 'keepalive', walEnd: 70n });
     expect(builder.take(true)).toBeNull();
+  });
+
+  test('after a restart a keepalive does not move the position over a transaction that is applied in part', () => {
+    const builder = builderAt({ lsn: 0n, partialLsn: 100n, partialChanges: 2 }, 1_000);
+    builder.push({ kind: 'keepalive', walEnd: 50n });
+    expect(builder.take(true)).toBeNull();
+    for (const event of streamOf([{ xid: 7, changes: 4 }])) builder.push(event);
+    const batch = builder.take(true)!;
+    expect(batch.changes.map((change) => (change as { tuple: Buffer }).tuple.toString())).toEqual(['7:2', '7:3']);
+    expect(batch.position).toEqual({ lsn: 108n, partialLsn: null, partialChanges: 0 });
+  });
+
+  test('few large messages outside of transactions give their credit back too', () => {
+    const builder = builderAt(START, 1_000);
+    const message = { kind: 'message', transactional: false, lsn: 5n, prefix: 'app', content: Buffer.alloc(0) } as const;
+    for (let n = 0; n < 3; n++) builder.push({ kind: 'wal', message, bytes: 500 });
+    expect(builder.take(true)).toMatchObject({ changes: [], messages: 3, bytes: 1_500, position: START });
   });
 
   test('a stream that skips a transaction applied in part is a defect', () => {
