@@ -6,7 +6,7 @@ import type { Client } from '../pg/client.ts';
 import { listLeaves, store, type Migration } from '../pg/control-store.ts';
 import { leafNames } from '../plan/attachments/plan-attachments.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
-import { changed } from '../plan/row-layout.ts';
+import { looksAltered } from '../plan/row-layout.ts';
 import { planSwap } from '../plan/swap.ts';
 import { assertTarget } from './assert-target.ts';
 import { planCarried, refuseUncarried, type CarriedNow } from './plan-carried.ts';
@@ -27,7 +27,7 @@ export function cutoverDirection(
   let tableParts: readonly string[] = [];
   return {
     retires: plan.retired,
-    altered: () => changed(plan, 'found under the cutover lock'),
+    altered: () => looksAltered(plan, 'found under the cutover lock'),
     plan: async (client) => {
       await refuseUnfinished(client, migration);
       await assertTarget(client, migration);

@@ -10,7 +10,7 @@ import { fetchFilenode } from '../pg/definition.ts';
 import { passGuard } from '../plan/guard.ts';
 import { intervalPredicate, type KeyInterval } from '../plan/resync-sql.ts';
 import type { MigrationPlan, PlannedUnit } from '../plan/migration-plan.ts';
-import { changed } from '../plan/row-layout.ts';
+import { looksAltered } from '../plan/row-layout.ts';
 
 /** Two sessions that copy one chunk at a time: one reads the source, one writes leaves. */
 export interface Copier {
@@ -100,9 +100,9 @@ export async function loadChunk(
       const at = await readSettledPosition(reader, id);
       if (at.unseen > 0) return { type: 'unsettled', xids: at.unseenXids };
       if ((await fetchFingerprint(reader, migration.sourceOid)) !== migration.fingerprint)
-        throw changed(plan, 'its catalog rows differ from those planned');
+        throw looksAltered(plan, 'its catalog rows differ from those planned');
       if (unit.kind === 'table' && plan.filenode !== undefined && (await fetchFilenode(reader, migration.sourceOid)) !== plan.filenode)
-        throw changed(plan, 'its rows were moved (VACUUM FULL, CLUSTER or TRUNCATE)');
+        throw looksAltered(plan, 'its rows were moved (VACUUM FULL, CLUSTER or TRUNCATE)');
       const format = plan.columns.every(({ wire }) => wire === 'binary') ? 'binary' : 'text';
       const columns = plan.columns.map(({ name }) => quoteIdent(name)).join(', ');
       // A leaf that is copied in one piece is emptied in the same transaction, which lets COPY write its pages frozen and

@@ -5,7 +5,7 @@ import { inTransaction, type Client } from '../pg/client.ts';
 import { fetchMigrationById, type Migration } from '../pg/control-store.ts';
 import { areTypesAltered, fetchFilenode } from '../pg/definition.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
-import { changed } from '../plan/row-layout.ts';
+import { looksAltered } from '../plan/row-layout.ts';
 import type { Pool } from './pool.ts';
 
 const LOOK_MS = 1_000;
@@ -24,9 +24,9 @@ export function watchDefinition$(desk: Pool<Client>, migration: Migration & { re
 async function look(client: Client, { id, sourceOid, fingerprint, plan }: Migration & { readonly plan: MigrationPlan }): Promise<void> {
   const now = await fetchMigrationById(client, id);
   if (!now || now.phase === 'switched') return;
-  if ((await fetchFingerprint(client, sourceOid)) !== fingerprint) throw changed(plan, 'its catalog rows differ from those planned');
+  if ((await fetchFingerprint(client, sourceOid)) !== fingerprint) throw looksAltered(plan, 'its catalog rows differ from those planned');
   const filenode = await fetchFilenode(client, sourceOid);
-  if (plan.filenode !== undefined && filenode !== plan.filenode) throw changed(plan, 'its rows were moved or rewritten');
-  if (await areTypesAltered(client, id, sourceOid)) throw changed(plan, 'a type of its columns was altered');
+  if (plan.filenode !== undefined && filenode !== plan.filenode) throw looksAltered(plan, 'its rows were moved or rewritten');
+  if (await areTypesAltered(client, id, sourceOid)) throw looksAltered(plan, 'a type of its columns was altered');
   await assertTarget(client, now);
 }

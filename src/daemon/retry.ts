@@ -2,10 +2,11 @@ import { ERROR_CODES, MigratorError } from '../errors.ts';
 import { sqlState, toMigratorError } from '../pg/client.ts';
 
 /**
- * Classes and codes of SQLSTATE that pass by themselves: connections, resources, shutdowns, conflicts, locks.
+ * Classes and codes of SQLSTATE that pass by themselves: connections, resources, shutdowns, conflicts, locks; and a server that is read-only, to which a
+ * name may lead for a while after a failover.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const TRANSIENT = /^(08|53|40|57P0|58|55P03|55006|57014|25P0[34]|XX00[12])/;
+const TRANSIENT = /^(08|53|40|57P0|58|55P03|55006|57014|25006|25P0[34]|XX00[12])/;
 
 /** Programming errors of JavaScript: never a matter of time. */
 const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError];

@@ -152,11 +152,11 @@ export function sqlState(error: unknown): string | undefined {
   return undefined;
 }
 
-/** connection_exception and operator intervention: shutdowns, crashes, pg_terminate_backend */
-const LOST_STATE = /^(08|57P0[1-5])/;
+/** connection_exception, too_many_connections, and operator intervention: shutdowns, crashes, pg_terminate_backend */
+const LOST_STATE = /^(08|53300|57P0[1-5])/;
 /** What the driver and Node say, without a code of the server's, of a session that is gone. */
 const LOST_WORDS =
-  /connection terminated|connection error|not queryable|connection was lost|ECONN|EPIPE|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH/i;
+  /connection terminated|connection error|not queryable|connection was lost|timeout expired|an SSL connection|getaddrinfo|ECONN|EPIPE|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH/i;
 
 /** Whether the error means that a session is gone or could not be had, not that a statement was refused. */
 export function isConnectionLost(error: unknown): boolean {

@@ -56,6 +56,14 @@ function assertKeySent(plan: MigrationPlan, relation: Extract<WalMessage, { kind
   if (unsent !== undefined) throw changed(plan, `column "${unsent}" of the primary key is not in the replica identity`);
 }
 
+/** What the catalog showed at a glance, while the migration runs: it may be one that can be followed, or be undone by the time that it is looked into. */
+export class LooksAltered extends MigratorError {}
+
+export function looksAltered(plan: MigrationPlan, detail: string): LooksAltered {
+  const { code, message, detail: told, hint } = changed(plan, detail);
+  return new LooksAltered(code, message, { detail: told, hint });
+}
+
 export function changed(plan: MigrationPlan, detail: string): MigratorError {
   const table = `${plan.source.schema}.${plan.source.name}`;
   return new MigratorError('SOURCE_CHANGED', `table ${table} was altered while it is migrated`, {

@@ -4,6 +4,7 @@ import { Pool } from '../../src/daemon/pool.ts';
 import { decideRetry } from '../../src/daemon/retry.ts';
 import { MigratorError } from '../../src/errors.ts';
 import { decidePhase } from '../../src/migration/phase.ts';
+import { isConnectionLost } from '../../src/pg/client.ts';
 
 function postgresError(code: string): Error {
   return Object.assign(new pg.DatabaseError('a message', 0, 'error'), { code });
@@ -15,6 +16,7 @@ describe('decideRetry', () => {
     [postgresError('08006'), 'timed'], // connection_failure
     [postgresError('40001'), 'timed'], // serialization_failure
     [postgresError('53100'), 'timed'], // disk_full
+    [postgresError('25006'), 'timed'], // read_only_sql_transaction
     [postgresError('42501'), 'manual'], // insufficient_privilege
     [postgresError('42P01'), 'manual'], // undefined_table
     [new Error('Connection terminated unexpectedly'), 'timed'],
@@ -25,6 +27,21 @@ describe('decideRetry', () => {
     [new MigratorError('POSTGRES', 'wrapped', { cause: new TypeError('a defect') }), 'never'],
   ] as const)('%s: %s', (error, retry) => {
     expect(decideRetry(error)).toBe(retry);
+  });
+});
+
+describe('isConnectionLost', () => {
+  test.each([
+    [postgresError('57P01'), true], // admin_shutdown
+    [postgresError('53300'), true], // too_many_connections
+    [new Error('timeout expired'), true],
+    [new Error('getaddrinfo EAI_AGAIN db.example'), true],
+    [new Error('There was an error establishing an SSL connection'), true],
+    [new MigratorError('POSTGRES', 'wrapped', { cause: new Error('connect ECONNREFUSED') }), true],
+    [postgresError('53100'), false], // disk_full
+    [new MigratorError('LOCK_NOT_ACQUIRED', 'connection terminated'), false],
+  ] as const)('%s: %s', (error, isLost) => {
+    expect(isConnectionLost(error)).toBe(isLost);
   });
 });
 
