@@ -85,9 +85,13 @@ export class NetEffect {
     this.#put(key, null, tuple, NONE);
   }
 
-  /** @param old the old key or row, null when the key did not change and the identity is not full. */
-  update(old: Buffer | null, tuple: Buffer, xid: bigint): void {
+  /**
+   * @param old the old key or row, null when the key did not change and the identity is not full.
+   * @param sent the new row. A key that is stored out of line and did not change is not sent with it: then the old key is.
+   */
+  update(old: Buffer | null, sent: Buffer, xid: bigint): void {
     this.updated++;
+    const tuple = old !== null && this.#lacksKey(sent) ? mergeTuples(sent, old, this.#layout.keyPositions) : sent;
     const oldTuple = old ?? tuple;
     const oldKey = this.#key(oldTuple);
     const key = old === null ? oldKey : this.#key(tuple);
@@ -160,6 +164,11 @@ export class NetEffect {
 
   #isInRepair(key: CanonicalKey): boolean {
     return this.#rules.isInRepair(key) || this.repair.has(key);
+  }
+
+  #lacksKey(tuple: Buffer): boolean {
+    const fields = this.#fields.read(tuple);
+    return fields.hasUnchanged && this.#layout.keyPositions.some((position) => fields.isUnchanged(position));
   }
 
   #key(tuple: Buffer): CanonicalKey {

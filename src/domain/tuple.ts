@@ -80,14 +80,17 @@ export class TupleFields {
 
 const EMPTY = Buffer.alloc(0);
 
-/** The newer tuple with its unsent columns taken from the older one of the same row. */
-export function mergeTuples(newer: Buffer, older: Buffer): Buffer {
+/** The newer tuple with its unsent columns, or those at the positions, taken from the older one of the same row. */
+export function mergeTuples(newer: Buffer, older: Buffer, positions?: readonly number[]): Buffer {
   const fields = new TupleFields().read(newer);
   if (!fields.hasUnchanged) return newer;
   const before = new TupleFields().read(older);
   invariant(before.count === fields.count, 'two tuples of one row differ in their number of columns');
   const parts: Buffer[] = [newer.subarray(0, 2)];
-  for (let i = 0; i < fields.count; i++) parts.push(fields.isUnchanged(i) ? span(before, older, i) : span(fields, newer, i));
+  for (let i = 0; i < fields.count; i++) {
+    const isTaken = fields.isUnchanged(i) && (positions === undefined || positions.includes(i));
+    parts.push(isTaken ? span(before, older, i) : span(fields, newer, i));
+  }
   return Buffer.concat(parts);
 }
 

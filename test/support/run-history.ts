@@ -129,6 +129,7 @@ async function createTable(client: Client, history: History): Promise<void> {
     );
     alter table app.h drop column gone;
     alter table app.h alter column doc set storage external;
+    ${history.keyType === 'text' ? 'alter table app.h alter column key set storage external; alter table app.h set (toast_tuple_target = 128);' : ''}
     ${history.replicaIdentityFull ? 'alter table app.h replica identity full;' : ''}
     create index on app.h (at);
     create index on app.h (v) where v > 3;
@@ -150,7 +151,7 @@ function key(history: History, n: number): string {
     case 'numeric':
       return Math.random() < 0.5 ? `${n}.0` : `${n}.00`; // equal, with other bytes
     case 'text':
-      return `'k${n}'`;
+      return `'k${n}${n % 2 === 0 ? '' : 'k'.repeat(400)}'`; // every second one is stored out of line
     case 'uuid':
       return `'00000000-0000-0000-0000-${String(n).padStart(12, '0')}'`;
   }

@@ -149,6 +149,20 @@ describe('NetEffect', () => {
     expect([...net.gone, ...net.rows]).toEqual([]);
   });
 
+  test('a key that is stored out of line is taken from the old key, and nothing else of it', () => {
+    const layout: RowLayout = { ...LAYOUT, keyPositions: [0, 3], keyCanons: ['bytes', 'bytes'] };
+    const net = new NetEffect(layout, NO_RULES, true);
+    const toast = field(Buffer.from('key'));
+    const old = (id: number): Buffer => Buffer.concat([Buffer.of(0, 4), field(int8(id)), Buffer.from('nn'), toast]);
+    net.update(old(1), tuple(1, { part: 4, value: 'new', toast: '' }, true), 1n);
+    net.update(old(2), tuple(3, { part: 5, value: 'newer', toast: '' }, true), 1n);
+    expect([...net.rows.values()].map(({ tuple: row, pre, unchanged }) => ({ row, pre, unchanged }))).toEqual([
+      { row: tuple(1, { part: 4, value: 'new', toast: 'key' }), pre: old(1), unchanged: '' },
+      { row: tuple(3, { part: 5, value: 'newer', toast: 'key' }), pre: old(2), unchanged: '' },
+    ]);
+    expect(net.touched.size).toBe(3);
+  });
+
   test('counts a change to a row that the batch itself took away', () => {
     const net = new NetEffect(LAYOUT, NO_RULES, true);
     net.delete(oldKey(1), 1n);
