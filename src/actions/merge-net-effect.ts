@@ -89,9 +89,14 @@ function stageRow({ layout }: ApplierSession, stage: Stage, kind: number, row: N
   buffer.appendSent(row.tuple, positions);
 }
 
-/** The common way: deletes, updates, inserts as they are. May fail with 23505 although the end state is legal. */
+/**
+ * The common way: deletes, updates, inserts as they are. May fail with 23505 although the end state is legal. Where rows exchange keys and may be in any
+ * leaf the other way is taken.
+ */
 export const mergeDirect: Merge = async (session, net, isLive, allLive) => {
   const { client, sql, plan } = session;
+  const identityPrunes = plan.key.includes(plan.partitionKey.column);
+  if (!identityPrunes && net.reusesKeys()) return mergeTakingOut(session, net, isLive, allLive);
   const stage = stageNet(session, net, isLive);
   const copiesAsIs = plan.columns.every(({ wire }) => wire === 'binary');
   const inserted = copiesAsIs ? [] : stageInserts(session, stage);
@@ -101,7 +106,7 @@ export const mergeDirect: Merge = async (session, net, isLive, allLive) => {
   for (const [mask, seqs] of stage.updates) {
     let missing = await missed(session, `update ${mask}`, sql.updateExact(mask), seqs);
     lost.movedAre(missing);
-    if (missing.length > 0 && !plan.key.includes(plan.partitionKey.column)) {
+    if (missing.length > 0 && !identityPrunes) {
       missing = await missed(session, `update anywhere ${mask}`, sql.updateAnywhere(mask), missing, true);
     }
     await lost.updates(missing);

@@ -67,12 +67,24 @@ export class NetEffect {
   readonly #fields = new TupleFields();
   /** Keys that rows of the batch have left, and nobody has taken since. */
   readonly #vacated = new Set<CanonicalKey>();
+  #rekeys = false;
 
   /** @param keepsTouched whether a unit loads: only then somebody asks which keys were touched. */
   constructor(layout: RowLayout, rules: KeyRules, keepsTouched: boolean) {
     this.#layout = layout;
     this.#rules = rules;
     this.#keepsTouched = keepsTouched;
+  }
+
+  /** Whether a row ends with the key that another one has left: who looks for the old key after the first is written would find the wrong row. */
+  reusesKeys(): boolean {
+    if (!this.#rekeys) return false;
+    for (const [key, { pre }] of this.rows) {
+      if (!pre) continue;
+      const left = this.#key(pre);
+      if (left !== key && this.rows.get(left)?.pre) return true;
+    }
+    return false;
   }
 
   insert(tuple: Buffer, xid: bigint): void {
@@ -95,6 +107,7 @@ export class NetEffect {
     const oldTuple = old ?? tuple;
     const oldKey = this.#key(oldTuple);
     const key = old === null ? oldKey : this.#key(tuple);
+    if (key !== oldKey) this.#rekeys = true;
     if (this.#keepsTouched) this.touched.set(oldKey, oldTuple).set(key, tuple);
     if (this.#isInRepair(key) || (oldKey !== key && this.#isInRepair(oldKey))) {
       this.repair.set(oldKey, oldTuple).set(key, tuple);

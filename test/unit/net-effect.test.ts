@@ -163,6 +163,25 @@ describe('NetEffect', () => {
     expect(net.touched.size).toBe(3);
   });
 
+  test('tells rows that take the key of another', () => {
+    const row = { part: 0, value: 'a', toast: 't' };
+    const of = (...changes: readonly (readonly [from: number | null, to: number | null])[]): boolean => {
+      const net = new NetEffect(LAYOUT, NO_RULES, false);
+      for (const [from, to] of changes) {
+        if (from === null) net.insert(tuple(to!, row), 1n);
+        else if (to === null) net.delete(oldKey(from), 1n);
+        else net.update(from === to ? null : oldKey(from), tuple(to, row), 1n);
+      }
+      return net.reusesKeys();
+    };
+    expect(of([2, 3], [1, 2])).toBe(true);
+    expect(of([1, 9], [2, 1], [9, 2])).toBe(true);
+    expect(of([1, 1], [2, 2])).toBe(false);
+    expect(of([2, 3], [null, 2])).toBe(false); // inserts come last
+    expect(of([2, null], [1, 2])).toBe(false); // deletes come first
+    expect(of([2, 3], [1, 2], [2, null])).toBe(false);
+  });
+
   test('counts a change to a row that the batch itself took away', () => {
     const net = new NetEffect(LAYOUT, NO_RULES, true);
     net.delete(oldKey(1), 1n);
