@@ -49,6 +49,8 @@ async function holdApplier(database: TestDatabase, control: Client): Promise<Asy
   const { rows } = await control.query<{ target: string }>('select target_name as target from partitioner.migration');
   await somebody.query(`begin; lock table app.${rows[0]!.target} in access exclusive mode`);
   await control.query(`update app.events set v = 'changed' where id = 5`);
-  const letGo = async (): Promise<void> => void (await somebody.query('rollback'));
+  const letGo = async (): Promise<void> => {
+    await somebody.query('rollback');
+  };
   return { letGo, [Symbol.asyncDispose]: letGo };
 }
