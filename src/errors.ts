@@ -3,9 +3,9 @@
  * The process exits with the code's number (see EXIT_CODES in the command line's reference).
  */
 export const ERROR_CODES = {
-  /** A flag, an argument or the configuration file is wrong. Nothing was contacted or changed. */
+  /** A flag, an argument or the configuration file is wrong. Nothing was changed. */
   USAGE: { exit: 1, retry: 'never' },
-  /** The command of `--before` failed: the cutover was not asked for, nothing was switched. */
+  /** The command of `--before` failed: the switch was not asked for, nothing was switched. */
   HOOK_REFUSED: { exit: 1, retry: 'manual' },
   /** The command of `--after` failed. The switch is committed, and stays. */
   HOOK_FAILED: { exit: 7, retry: 'never' },
@@ -19,7 +19,10 @@ export const ERROR_CODES = {
   NO_DAEMON: { exit: 3, retry: 'manual' },
   /** A lock or the fence was not reached within its limits; everything was released. Safe to retry. */
   LOCK_NOT_ACQUIRED: { exit: 5, retry: 'timed' },
-  /** The lag is above its limit. Safe to retry. */
+  /**
+   * Everything is live and compared, and what is left passes by itself: the changes are applied too late (`cutover --when-ready` waits for it), keys are
+   * still to be repaired, or what a rollback left to do is not done. Safe to retry.
+   */
   LAG_TOO_HIGH: { exit: 5, retry: 'timed' },
   /** The slot is gone, lost or ahead of what is applied: changes may be missing. Before the cutover the daemon recovers by itself; after it the way back ends. */
   SLOT_LOST: { exit: 4, retry: 'never' },

@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';
@@ -15,6 +16,6 @@ export async function assertTarget(client: Client, { id, source }: { readonly id
             .map(({ problem }) => problem)
             .join('; ')}`
         : 'the source is untouched',
-    hint: `partitioner abort ${quoteName(source)}, then start again`,
+    hint: `partitioner abort ${tableWord(source)}, then start again`,
   });
 }

@@ -1,4 +1,4 @@
-import type { QualifiedName } from '../domain/identifier.ts';
+import { quoteIdent, quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { keyKindOf, parseEvery, parseKeyText, type KeyKind } from '../domain/partition-key.ts';
 import { fromMoment, infinityOf, minusInfinityOf } from '../domain/key-kind.ts';
 import type { Column, SourceTable } from '../domain/table.ts';
@@ -113,7 +113,7 @@ function finite(kind: KeyKind, table: SourceTable, column: string, text: string 
     'PREFLIGHT_REFUSED',
     `column "${column}" of ${table.schema}.${table.name} holds ${text}, which lies in no period`,
     {
-      hint: `set these rows to a real value: select * from ${table.schema}.${table.name} where ${column} = '${text}'`,
+      hint: `set these rows to a real value: select * from ${quoteName(table)} where ${quoteIdent(column)} = '${text}'`,
     },
   );
 }

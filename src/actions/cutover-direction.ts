@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
@@ -26,6 +27,7 @@ export function cutoverDirection(
   let carried: CarriedNow | null = null;
   let tableParts: readonly string[] = [];
   return {
+    verb: 'cutover',
     retires: plan.retired,
     altered: () => looksAltered(plan, 'found under the cutover lock'),
     plan: async (client) => {
@@ -65,7 +67,7 @@ async function refuseUnfinished(client: Client, { id, source }: Migration): Prom
     'LAG_TOO_HIGH',
     `what was left to do after the rollback of ${quoteName(source)} is not done yet: ${String(step.object)}`,
     {
-      hint: `partitioner status ${quoteName(source)} --watch, and again when it is done`,
+      hint: `partitioner status ${tableWord(source)} --watch, and again when it is done`,
     },
   );
 }

@@ -45,7 +45,7 @@ async function dropFilledTwins({ settings, migration }: CutoverContext, filled: 
 }
 
 async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins): Promise<CutoverReceipt> {
-  const { limits, onAttempt, onWaiting, signal } = context;
+  const { limits, onAttempt, onWaiting, signal, direction } = context;
   let blockers: readonly Blocker[] = [];
   for (let attempt = 1; attempt <= limits.attempts; attempt++) {
     signal.throwIfAborted();
@@ -59,7 +59,7 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
     }
     blockers = outcome.blockers;
     const blocked = blockers.length > 0 ? `, blocked by ${describeBlockers(blockers)}` : '';
-    onWaiting(`cutover attempt ${attempt} of ${limits.attempts}: ${outcome.type}${blocked}`);
+    onWaiting(`${direction.verb} attempt ${attempt} of ${limits.attempts}: ${outcome.type}${blocked}`);
     const pause = Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** Math.min(attempt - 1, 10));
     await sleep(pause / 2 + Math.random() * (pause / 2), undefined, { signal }).catch(() => undefined);
     signal.throwIfAborted();
@@ -71,7 +71,7 @@ async function attemptUntilSwitched(context: CutoverContext, filled: FilledTwins
     `no lock on ${quoteName(context.migration.source)} within ${limits.attempts} attempts of ${limits.lockTimeoutMs} ms`,
     {
       detail: blockers.length > 0 ? `last blocked by ${describeBlockers(blockers)}` : undefined,
-      hint: `${advice === null ? '' : `${advice}; then `}run the cutover again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was`,
+      hint: `${advice === null ? '' : `${advice}; then `}run the ${direction.verb} again when the table is quieter, or give it --lock-timeout, --max-lock-hold or --attempts; the table is as it was`,
     },
   );
 }

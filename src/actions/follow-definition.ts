@@ -1,4 +1,5 @@
 import type { KnownDefinition } from '../domain/definition.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
@@ -125,7 +126,7 @@ async function fetchRoots(client: Client, plan: MigrationPlan, id: number, leave
   if (roots[0]?.name !== plan.target.name)
     throw new MigratorError('TARGET_CHANGED', `the target ${quoteName(plan.target)} is not there any more`, {
       detail: 'somebody has dropped or renamed it; the source is untouched',
-      hint: `partitioner abort ${quoteName(plan.source)}, then start again`,
+      hint: `partitioner abort ${tableWord(plan.source)}, then start again`,
     });
   return roots;
 }

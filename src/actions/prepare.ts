@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tableWord } from '../domain/command-word.ts';
 import { quoteIdent, quoteName } from '../domain/identifier.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
@@ -164,9 +165,9 @@ async function inSettledSnapshot<T>(
 }
 
 /** Nothing was made yet that would have to fit. */
-export function alteredBefore({ schema, name }: Migration['source']): MigratorError {
-  return new MigratorError('SOURCE_CHANGED', `table ${schema}.${name} was altered before the migration was prepared`, {
-    hint: `partitioner abort ${schema}.${name}, then start again`,
+export function alteredBefore(source: Migration['source']): MigratorError {
+  return new MigratorError('SOURCE_CHANGED', `table ${source.schema}.${source.name} was altered before the migration was prepared`, {
+    hint: `partitioner abort ${tableWord(source)}, then start again`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
 import type { SourceTable } from '../domain/table.ts';
@@ -27,6 +28,7 @@ export function rollbackDirection(
   const { facts, sourceOid } = wayBack;
   let added: readonly LeafRange[] = [];
   return {
+    verb: 'rollback',
     retires: plan.target,
     altered: () => alteredSince(quoteName(source), ['table']),
     plan: async (client) => {
@@ -82,7 +84,7 @@ async function fetchPartitioned(client: Client, { source }: Migration, { sourceO
   if (table?.oid !== sourceOid) {
     throw new MigratorError('SOURCE_CHANGED', `${quoteName(source)} is no longer the table that took over at the cutover`, {
       detail: 'nothing was switched',
-      hint: `partitioner finish ${quoteName(source)}`,
+      hint: `partitioner finish ${tableWord(source)}`,
     });
   }
   return table;

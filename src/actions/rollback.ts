@@ -5,7 +5,7 @@ import type { Migration } from '../pg/control-store.ts';
 import { listWaysBack } from '../pg/way-back-store.ts';
 import { createPublication, createSlot, type FollowHooks } from './follow.ts';
 import { dropRetiredViews, dropTwins } from './twins.ts';
-import { dropWaysBack, explainNoWayBack, stopStream } from './way-back.ts';
+import { dropWaysBack, explainNoStream, stopStream } from './way-back.ts';
 
 /**
  * What the stream of the cutover's direction needs when it begins anew: publication and slot of the un-partitioned table, which has the retired
@@ -24,7 +24,7 @@ export async function prepareForward(
       await createSlot(client, parent.slotName, hooks);
     } catch (error) {
       await stopStream(client, parent).catch(() => undefined);
-      throw explainNoWayBack(error);
+      throw explainNoStream(error, 'rollback');
     }
   });
 }

@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import type { ErrorFields } from '../errors.ts';
 import { MigratorError } from '../errors.ts';
 import type { Phase } from '../migration/phase.ts';
@@ -146,7 +147,7 @@ export function noMigration(table: string | undefined): MigratorError {
     'WRONG_PHASE',
     table === undefined ? 'there is no migration in this database' : `there is no migration of ${table}`,
     {
-      hint: `partitioner start ${table ?? 'TABLE'} --range COLUMN --every month`,
+      hint: `partitioner start ${table === undefined ? 'TABLE' : tableWord(table)} --range COLUMN --every month`,
     },
   );
 }
@@ -210,7 +211,7 @@ function toStatus(row: StatusRow): Status {
     paused: row.paused,
     anomalies: Number(row.anomalies),
     // What a dead daemon last waited for is stale.
-    waiting: row.daemon_alive ? row.waiting : following ? `a daemon: partitioner start ${row.source}` : null,
+    waiting: row.daemon_alive ? row.waiting : following ? `a daemon: partitioner start ${tableWord(row.source)}` : null,
     eta: row.phase === 'backfill' && row.daemon_alive && !row.paused ? estimateSeconds(copied, estimated, row.copying_seconds) : null,
     daemon:
       row.daemon_alive && row.daemon_pid !== null

@@ -1,4 +1,5 @@
 import { describeBlockers } from '../domain/blocker.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
@@ -40,7 +41,7 @@ export async function attemptSwap(
   let held = Infinity;
   let asked = 0;
   const { query, during, blockers } = watchLocks(locker, fencer, limits.lockTimeoutMs, (found) => {
-    context.onWaiting(`cutover attempt ${attempts} of ${limits.attempts}, blocked by ${describeBlockers(found)}`);
+    context.onWaiting(`${direction.verb} attempt ${attempts} of ${limits.attempts}, blocked by ${describeBlockers(found)}`);
   });
   const [deadlock] = (await store(locker, 'cutover/deadlock-timeout', [])) as unknown as { ms: number }[];
   /**
@@ -148,7 +149,7 @@ export async function attemptSwap(
 
 /** Compares what changed since it was compared last; throws DIFFERENCE, and the attempt is undone. Resolves with the number of keys. */
 async function prove(
-  { verification, migration }: CutoverContext,
+  { verification, migration, direction }: CutoverContext,
   limited: (statement: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>,
 ): Promise<number> {
   const { rowsCompared, differing, rest } = await proveUnderLock(verification, limited);
@@ -156,7 +157,7 @@ async function prove(
   if (differing.length > 0) {
     throw new MigratorError('DIFFERENCE', `source and target of ${table} differ under the lock`, {
       detail: `of ${rowsCompared} keys these differ, or more: ${differing.map((key) => `(${key.join(', ')})`).join(', ')}; nothing was switched`,
-      hint: `partitioner verify ${migration.source.schema}.${migration.source.name}`,
+      hint: `partitioner ${direction.verb === 'cutover' ? 'verify' : 'finish'} ${tableWord(migration.source)}`,
     });
   }
   const { touched, fenced, repair } = rest;

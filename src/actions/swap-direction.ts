@@ -15,6 +15,8 @@ export interface PlannedSwap {
 
 /** What differs between the cutover and the switch back; the locks, the fence, the limits and the attempts do not. */
 export interface SwapDirection {
+  /** As the user calls it, for what is said on the way. */
+  readonly verb: 'cutover' | 'rollback';
   /** The name that the table gets which has the application's until then. */
   readonly retires: QualifiedName;
   /** Planned for each attempt, on the session that will hold the lock: its second reading is then a fast one. */

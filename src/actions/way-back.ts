@@ -15,6 +15,7 @@ import { comparedColumns, planVerifySql } from '../plan/verify-sql.ts';
 import { planWayBack, type WayBackFacts } from '../plan/way-back.ts';
 import { dropSlot } from './drop-slot.ts';
 import { createPublication, createSlot, type FollowHooks } from './follow.ts';
+import type { SwapDirection } from './swap-direction.ts';
 import { WHOLE_TABLE } from './verify-range.ts';
 
 type Planned = Migration & { readonly plan: MigrationPlan };
@@ -52,21 +53,32 @@ export async function prepareWayBack(
       return { id, plan };
     } catch (error) {
       await dropWaysBack(client, migration.id).catch(() => undefined);
-      throw explainNoWayBack(error);
+      throw explainNoStream(error, 'cutover');
     }
   });
 }
 
-/** Who cannot have a second slot may still switch, without a way back. */
-export function explainNoWayBack(error: unknown): unknown {
+/**
+ * What mends it when the stream of the other direction cannot be made: a slot that is missing, or a privilege. A cutover may do without it.
+ *
+ * @param verb the direction of the switch that wants it.
+ * @returns the error itself where it has another cause.
+ */
+export function explainNoStream(error: unknown, verb: SwapDirection['verb']): unknown {
   const state = sqlState(error);
-  if (state !== '53400' && state !== '42501') return error; // configuration_limit_exceeded, insufficient_privilege
+  const mend = state === undefined ? undefined : MENDS[state];
+  if (mend === undefined) return error;
   return new MigratorError('PREFLIGHT_REFUSED', `the stream of the other direction cannot be made: ${(error as Error).message}`, {
     detail: 'nothing was switched',
-    hint: 'raise max_replication_slots and max_wal_senders by one, or cutover --no-way-back',
+    hint: verb === 'cutover' ? `${mend}, or cutover --no-way-back` : mend,
     cause: error,
   });
 }
+
+const MENDS: Readonly<Record<string, string>> = {
+  '53400': 'raise max_replication_slots and max_wal_senders by one (restart)', // configuration_limit_exceeded
+  '42501': 'give the role what the message names (REPLICATION, CREATE on the database, ownership of the table)', // insufficient_privilege
+};
 
 /** Before the lock: the un-partitioned table's definition, to which the switch back returns. */
 export async function beforeWayBack(client: Client, { sourceOid }: Migration): Promise<readonly string[]> {

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDaemonAlive, outcomeError, sendCommand, type CutoverArguments } from '../actions/command.ts';
 import { findHoldUps } from '../actions/lock-watch.ts';
-import { fetchStatus } from '../actions/status.ts';
+import { fetchStatus, type Status } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import type { CutoverReceipt } from '../actions/cutover-context.ts';
 import { describeBlockers } from '../domain/blocker.ts';
+import { tableWord } from '../domain/command-word.ts';
+import { formatBytes, formatDuration } from '../domain/quantity.ts';
 import { MigratorError } from '../errors.ts';
+import { isLagging, READY_LAG } from '../migration/phase.ts';
 import type { Client } from '../pg/client.ts';
 import { fetchMigrationById, store } from '../pg/control-store.ts';
 import { requireMigration, requirePhase, type FoundMigration } from './find-migration.ts';
@@ -40,8 +43,8 @@ export const cutover: Verb = async (invocation) => {
     else if (!isUnderWay && migration.phase !== 'ready') await refuseUnready(client, migration);
     if (!(await isDaemonAlive(client, id))) throw noDaemon(migration);
     if (before !== undefined) {
-      await refuseWhileRunning(client, migration);
-      await runBefore(before, { source, migration: id, phase: 'ready' });
+      await refuseWhileRunning(client, migration, 'cutover');
+      await runBefore(before, { verb: 'cutover', source, migration: id, phase: 'ready' });
     }
     const receipt = await switchOver(client, migration, {
       ...argumentsOf(settings, dryRun),
@@ -50,7 +53,7 @@ export const cutover: Verb = async (invocation) => {
     if (invocation.json) printJson(receipt);
     else print(renderReceipt(receipt));
     if (after === undefined) return 0;
-    const failure = await runAfter(after, { source, migration: id, phase: 'switched', receipt });
+    const failure = await runAfter(after, { verb: 'cutover', source, migration: id, phase: 'switched', receipt });
     return failure ? reportError(failure, false) : 0;
   });
 };
@@ -66,11 +69,11 @@ export function argumentsOf(settings: SettingValues, dryRun: boolean): CutoverAr
 }
 
 /** Before a hook of the user's acts on it. The daemon would refuse the command in any case. */
-async function refuseWhileRunning(client: Client, { id, source }: FoundMigration): Promise<void> {
+export async function refuseWhileRunning(client: Client, { id, source }: FoundMigration, verb: 'cutover' | 'rollback'): Promise<void> {
   const [running] = await store(client, 'command/running', [id]);
   if (running)
-    throw new MigratorError('WRONG_PHASE', `a cutover of ${source} is running already, asked for by ${String(running.requested_by)}`, {
-      hint: `partitioner status ${source} --watch`,
+    throw new MigratorError('WRONG_PHASE', `a ${verb} of ${source} is running already, asked for by ${String(running.requested_by)}`, {
+      hint: `partitioner status ${tableWord(source)} --watch`,
     });
 }
 
@@ -109,20 +112,47 @@ async function switchOver(client: Client, migration: FoundMigration, commandArgu
 async function refuseUnready(client: Client, migration: FoundMigration): Promise<never> {
   const [status] = await fetchStatus(client, migration.source);
   if (status && !status.daemon) throw noDaemon(migration);
-  if (status && (status.anomalies > 0 || status.verified.differences > 0 || status.verified.tainted)) {
+  if (status) refuseAnomalies(status, migration);
+  if (status && (status.verified.differences > 0 || status.verified.tainted)) {
     throw new MigratorError(
       'DIFFERENCE',
       `differences of ${migration.source} were found: the cutover is refused until a full pass finds none`,
       {
         detail: statusLine(status),
-        hint: `partitioner verify ${migration.source}`,
+        hint: `partitioner verify ${tableWord(migration.source)}`,
       },
     );
   }
+  if (status) refuseLag(status);
   throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} is in phase "${migration.phase}", cutover needs "ready"`, {
     detail: status ? statusLine(status) : undefined,
-    hint: `partitioner cutover ${migration.source} --when-ready`,
+    hint: `partitioner cutover ${tableWord(migration.source)} --when-ready`,
   });
+}
+
+/** They are never cleared: neither waiting nor a comparison helps. */
+function refuseAnomalies({ anomalies }: Status, { source }: FoundMigration): void {
+  if (anomalies === 0) return;
+  throw new MigratorError(
+    'DIFFERENCE',
+    `${anomalies} changes of ${source} did not hit exactly one row of the target: there is no cutover`,
+    {
+      detail: 'the source is untouched, and nothing was switched',
+      hint: `partitioner abort ${tableWord(source)}, and report it`,
+    },
+  );
+}
+
+/** When the lag is all that is missing. */
+function refuseLag({ source, units, verified, recovery, lag }: Status): void {
+  const isElseReady = units.live === units.total && verified.units >= verified.total && recovery === null;
+  if (!isElseReady || lag === null || !isLagging(lag, READY_LAG)) return;
+  const limit = `${formatBytes(READY_LAG.bytes)} and ${formatDuration(READY_LAG.seconds)}`;
+  throw new MigratorError(
+    'LAG_TOO_HIGH',
+    `the changes of ${source} are applied ${formatBytes(lag.bytes)} and ${formatDuration(lag.seconds)} late, the cutover needs less than ${limit}`,
+    { detail: 'nothing was switched; everything is live and compared', hint: `partitioner cutover ${tableWord(source)} --when-ready` },
+  );
 }
 
 async function waitUntilReady(client: Client, migration: FoundMigration): Promise<void> {
@@ -139,9 +169,10 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
       if (status.failure)
         throw new MigratorError('WRONG_PHASE', `the migration of ${migration.source} has failed: ${status.failure.message}`, {
           detail: status.failure.detail,
-          hint: status.failure.hint ?? `partitioner abort ${migration.source}, then start again`,
+          hint: status.failure.hint ?? `partitioner abort ${tableWord(migration.source)}, then start again`,
         });
       if (!['prepared', 'rolled_back'].includes(status.phase)) requirePhase('cutover', { ...migration, phase: status.phase });
+      refuseAnomalies(status, migration);
       progress.show(statusLine(status));
       await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
@@ -153,6 +184,6 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
 
 export function noDaemon({ source }: FoundMigration): MigratorError {
   return new MigratorError('NO_DAEMON', `no daemon runs for ${source}: it follows the changes, and performs the switch`, {
-    hint: `partitioner start ${source}`,
+    hint: `partitioner start ${tableWord(source)}`,
   });
 }

@@ -1,4 +1,5 @@
 import { rethrowName, noMigration } from '../actions/status.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import { fitsPhase, type Phase } from '../migration/phase.ts';
 import type { Client } from '../pg/client.ts';
@@ -60,7 +61,8 @@ const PHASE_WORDS: Partial<Record<Phase, string>> = {
   rolled_back: 'rolled back',
 };
 /** What can be done in the phase that it is in. */
-function hintOf(verb: PhasedVerb, phase: Phase, source: string): string {
+function hintOf(verb: PhasedVerb, phase: Phase, table: string): string {
+  const source = tableWord(table);
   if (phase === 'failed') return `partitioner abort ${source}, then start again`;
   if (phase === 'done' || phase === 'aborted') return `nothing is under way; partitioner start ${source} begins anew`;
   const hint = HINTS[verb];

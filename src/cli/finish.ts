@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDaemonAlive, outcomeError, sendCommand } from '../actions/command.ts';
 import { finishMigration } from '../actions/finish.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import type { Client } from '../pg/client.ts';
 import { fetchWayBack } from '../pg/way-back-store.ts';
@@ -43,7 +44,7 @@ async function untilDaemonEnded(client: Client, { id, source }: FoundMigration):
   for (const deadline = Date.now() + WAIT_MS; await isDaemonAlive(client, id); await sleep(POLL_MS)) {
     if (Date.now() < deadline) continue;
     throw new MigratorError('NO_DAEMON', `the daemon of ${source} has not ended within ${String(WAIT_MS / 1000)} s`, {
-      hint: `end it, then partitioner finish ${source}`,
+      hint: `end it, then partitioner finish ${tableWord(source)}`,
     });
   }
 }

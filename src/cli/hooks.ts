@@ -3,6 +3,8 @@ import type { CutoverReceipt } from '../actions/cutover-context.ts';
 import { MigratorError } from '../errors.ts';
 
 export interface HookFacts {
+  /** What it is run for. */
+  readonly verb: 'cutover' | 'rollback';
   readonly source: string;
   readonly migration: number;
   readonly phase: string;
@@ -13,7 +15,7 @@ export interface HookFacts {
 const LONGEST_RECEIPT = 100_000;
 
 /** What a hook finds in its environment beside what we were started with. Nothing of our own settings: they may hold a password. */
-export function hookEnvironment({ source, migration, phase, receipt }: HookFacts): Record<string, string> {
+export function hookEnvironment({ source, migration, phase, receipt }: Omit<HookFacts, 'verb'>): Record<string, string> {
   const environment = { PARTITIONER_TABLE: source, PARTITIONER_MIGRATION: String(migration), PARTITIONER_PHASE: phase };
   if (!receipt) return environment;
   const whole = JSON.stringify(receipt);
@@ -38,7 +40,7 @@ async function runHook(command: string, facts: HookFacts): Promise<string | null
 export async function runBefore(command: string, facts: HookFacts): Promise<void> {
   const failure = await runHook(command, facts);
   if (failure === null) return;
-  throw new MigratorError('HOOK_REFUSED', `the command of --before refuses the cutover of ${facts.source}: ${failure}`, {
+  throw new MigratorError('HOOK_REFUSED', `the command of --before refuses the ${facts.verb} of ${facts.source}: ${failure}`, {
     detail: 'nothing was switched',
   });
 }
@@ -47,8 +49,12 @@ export async function runBefore(command: string, facts: HookFacts): Promise<void
 export async function runAfter(command: string, facts: HookFacts): Promise<MigratorError | null> {
   const failure = await runHook(command, facts);
   if (failure === null) return null;
-  return new MigratorError('HOOK_FAILED', `${facts.source} is switched, but the command of --after failed: ${failure}`, {
-    detail: 'the switch is committed, and stays',
-    hint: 'do by hand what it was to do; the receipt is above, and in partitioner.migration',
-  });
+  return new MigratorError(
+    'HOOK_FAILED',
+    `${facts.source} is switched${facts.verb === 'rollback' ? ' back' : ''}, but the command of --after failed: ${failure}`,
+    {
+      detail: 'the switch is committed, and stays',
+      hint: 'do by hand what it was to do; the receipt is above, and in partitioner.migration',
+    },
+  );
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { MigratorError } from '../errors.ts';
+import { VERBS_NOT_YET } from './help-texts.ts';
 import { nearest } from './nearest.ts';
 import { buildProgram, packageVersion, type Verb } from './program.ts';
 import { reportError } from './report-error.ts';
@@ -63,6 +64,7 @@ function usageError(error: CommanderError, argv: readonly string[]): MigratorErr
 const VERB_HINT = `verbs: ${Object.keys(VERBS).join(', ')}; see partitioner --help`;
 
 function unknownVerb(word: string, suggestion?: string): MigratorError {
+  if (Object.hasOwn(VERBS_NOT_YET, word)) return new MigratorError('USAGE', VERBS_NOT_YET[word]!, { hint: VERB_HINT });
   const meant = suggestion ?? nearest(word, Object.keys(VERBS));
   return new MigratorError('USAGE', `unknown verb "${word}"`, {
     hint: meant === null ? VERB_HINT : `did you mean "${meant}"? ${VERB_HINT}`,

@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from '../plan/options.ts';
 import type { SettingValues } from './settings.ts';
@@ -6,7 +7,7 @@ import type { SettingValues } from './settings.ts';
 export function planOptionsOf(settings: SettingValues, table: string, verb: string): PlanOptions {
   if (settings.range === undefined) {
     throw new MigratorError('USAGE', `missing --range: the column that ${table} is to be partitioned by`, {
-      hint: `partitioner ${verb} ${table} --range created_at --every month`,
+      hint: `partitioner ${verb} ${tableWord(table)} --range created_at --every month`,
     });
   }
   return {
@@ -34,7 +35,7 @@ export function refuseOtherOptions(settings: SettingValues, kept: PlanOptions, s
       'USAGE',
       `--${name} ${wanted} does not fit: the migration of ${source} has begun with ${has === undefined ? `no --${name}` : `--${name} ${has}`}`,
       {
-        hint: `leave --${name} out to resume it, or partitioner abort ${source} to begin anew`,
+        hint: `leave --${name} out to resume it, or partitioner abort ${tableWord(source)} to begin anew`,
       },
     );
   }
@@ -45,7 +46,7 @@ export function refuseOtherOptions(settings: SettingValues, kept: PlanOptions, s
       'USAGE',
       `--decide ${object}=${choice} does not fit: the migration of ${source} has begun with ${has === undefined ? 'no decision on it' : `${object}=${has}`}`,
       {
-        hint: `leave it out to resume it; what came since is decided with partitioner cutover ${source} --decide …; or partitioner abort ${source} to begin anew`,
+        hint: `leave it out to resume it; what came since is decided with partitioner cutover ${tableWord(source)} --decide …; or partitioner abort ${tableWord(source)} to begin anew`,
       },
     );
   }

@@ -1,5 +1,6 @@
 import { buildPlan } from '../actions/build-plan.ts';
 import { checkTable, type Finding } from '../actions/check.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchTable, resolveTable } from '../pg/catalog.ts';
 import { inTransaction, type Client } from '../pg/client.ts';
@@ -84,7 +85,7 @@ async function planSwitch(
 
 function refusal(table: string, blockers: readonly Finding[]): MigratorError {
   return new MigratorError('PREFLIGHT_REFUSED', `there is no plan for ${table}: ${blockers.map(({ message }) => message).join('; ')}`, {
-    hint: blockers[0]?.fix ?? `partitioner check ${table} --range COLUMN`,
+    hint: blockers[0]?.fix ?? `partitioner check ${tableWord(table)} --range COLUMN`,
   });
 }
 

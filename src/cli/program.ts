@@ -1,11 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { existsSync, readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { FLAGS_NOT_YET, HOOKS, INTRODUCTION, STEPS } from './help-texts.ts';
 import {
   CONNECTION_SETTINGS,
   CUTOVER_SETTINGS,
   LIMIT_SETTINGS,
   PARTITION_SETTINGS,
+  ROLLBACK_SETTINGS,
   START_SETTINGS,
   type Setting,
   type SettingName,
@@ -24,56 +26,6 @@ export interface Invocation {
 
 /** A verb's work; its result is the exit code. */
 export type Verb = (invocation: Invocation) => Promise<number>;
-
-const INTRODUCTION = `Turns a giant, live PostgreSQL table into a partitioned one under the same name.
-
-A daemon copies the rows in slices and follows every change through logical
-replication, while the application goes on reading and writing. The switch is
-one short lock; until then everything can be undone, and nothing is lost.`;
-
-const STEPS = `
-Five steps:
-  1. partitioner check   TABLE --range COLUMN --every month    is it possible? what to mend first
-  2. partitioner plan    TABLE --range COLUMN --every month    every statement, with its lock
-  3. partitioner start   TABLE --range COLUMN --every month    the daemon: copies, follows, reports
-  4. partitioner status  TABLE --watch                         wait for the phase "ready"
-  5. partitioner cutover TABLE                                 the switch; then: finish
-  At any time before step 5: partitioner abort TABLE           takes everything back
-  After it, until finish:    partitioner rollback TABLE        switches back
-
-Examples:
-  partitioner demo
-  export DATABASE_URL=postgres://app@db.example.com/shop
-  partitioner check app.events --range created_at --every month
-  partitioner start app.events --range id --every 10000000 --jobs 4
-  partitioner cutover app.events --when-ready --lock-timeout 100ms
-  partitioner start app.events --config partitioner.yaml
-
-Configuration file (--config), the same names as the flags:
-  database-url: postgres://app@db.example.com/shop
-  jobs: 4
-  tables:
-    - { table: app.events, range: created_at, every: month }
-    - { table: app.orders, range: id, every: 10000000 }
-
-Exit codes:
-  0  done
-  1  a flag, an argument or the configuration file is wrong
-  2  refused: the check found a blocker, or the table changed meanwhile
-  3  the verb does not fit the migration's phase, or no daemon runs
-  4  PostgreSQL refused a statement, or the connection failed
-  5  a lock or the lag was not within its limit; safe to retry
-  6  source and target differ
-  7  switched, but the command of --after failed
-  12 a defect of this tool`;
-
-/** Flags that later versions bring: refused with the reason instead of "unknown option". */
-const NOT_YET: Readonly<Record<string, string>> = {
-  list: 'partitioning by LIST is not there yet, only --range is',
-  hash: 'partitioning by HASH is not there yet, only --range is',
-  modulus: 'partitioning by HASH is not there yet, only --range is',
-  'default-partition': 'a DEFAULT partition is not there yet: rows before the first leaf get an edge leaf, later ones are made ahead',
-};
 
 /** The whole command line. `perform` is called with the verb's name and invocation. */
 export function buildProgram(version: string, perform: (verb: string, invocation: Invocation) => Promise<void>): Command {
@@ -131,7 +83,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'status',
     '[TABLE] [flags]',
     'shows phase, units, rows, lag, slot, what it waits for, and when it will be done',
-    'With --json one document: an object for one migration, an array for several.',
+    'Without TABLE every migration, or those of the tables that the configuration file lists. With --json one document: an object for one migration, an array for several.',
   ).option('--watch', 'redraw every second until Ctrl-C; with --json one document per line');
   verb('pause', 'TABLE [flags]', 'stops the copy; changes are still followed', '');
   verb('resume', 'TABLE [flags]', 'goes on with the copy; after a slot was dropped to save the disk: makes it anew', '');
@@ -154,7 +106,8 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'cutover',
     'TABLE [flags]',
     'switches the application over to the partitioned table',
-    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything, tries again, and tells whom it waits for. Ctrl-C calls it off. Prints the receipt.\n\nThe commands of --before and --after find PARTITIONER_TABLE, PARTITIONER_MIGRATION and PARTITIONER_PHASE in their environment; what they print goes to stderr.',
+    'Needs the phase "ready" and a running daemon. Each attempt waits for its locks no longer than --lock-timeout; when something is in the way it releases everything, tries again, and tells whom it waits for. Ctrl-C calls it off. Prints the receipt.\n\n' +
+      HOOKS,
   );
   addSettings(cutover, { ...CUTOVER_SETTINGS, decide: PARTITION_SETTINGS.decide });
   cutover.option('--no-way-back', 'do not keep the retired table exact: no second slot, and no rollback');
@@ -167,9 +120,10 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'rollback',
     'TABLE [flags]',
     'switches the application back to the un-partitioned table, with everything written since',
-    'After a cutover, until finish. Needs a running daemon, which has kept the retired table exact. The same locks, limits and receipt as the cutover; afterwards the partitioned table follows again, and cutover may come again.',
+    'After a cutover, until finish. Needs a running daemon, which has kept the retired table exact. The same locks, limits and receipt as the cutover; afterwards the partitioned table follows again, and cutover may come again.\n\n' +
+      HOOKS,
   );
-  addSettings(rollback, CUTOVER_SETTINGS);
+  addSettings(rollback, ROLLBACK_SETTINGS);
   verb(
     'abort',
     'TABLE [flags]',
@@ -184,7 +138,7 @@ export function buildProgram(version: string, perform: (verb: string, invocation
     'demo',
     '[flags]',
     'shows the whole way on an embedded PostgreSQL under a running load',
-    'Ends with a comparison that does not rely on the tool. With --database-url it takes that server, makes two databases of its own there and drops them.',
+    'Ends with a comparison that does not rely on the tool. With --database-url, or that of a configuration file, it takes that server, makes two databases of its own there and drops them.',
   )
     .addOption(ownOption('rows', 'N', 'rows of the table (default: 500000)', 1, 1_000_000_000))
     .addOption(ownOption('rate', 'N', 'changes a second (default: 500)', 0, 1_000_000))
@@ -229,7 +183,7 @@ function checked<T>(parse: (value: string) => T, value: string): T {
 function refuse(command: Command, name: string, argument: string): void {
   const option = new Option(`--${name} ${argument}`.trim()).hideHelp();
   command.addOption(option);
-  command.on(`option:${name}`, () => command.error(`error: ${NOT_YET[name]!}`));
+  command.on(`option:${name}`, () => command.error(`error: ${FLAGS_NOT_YET[name]!}`));
 }
 
 function ownOption(name: string, placeholder: string, help: string, least: number, most: number): Option {

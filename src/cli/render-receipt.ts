@@ -1,4 +1,5 @@
 import type { CutoverReceipt } from '../actions/cutover-context.ts';
+import { tableWord } from '../domain/command-word.ts';
 
 /** The receipt as a person reads it. */
 export function renderReceipt(receipt: unknown, verb: 'cutover' | 'rollback' = 'cutover'): string {
@@ -27,7 +28,7 @@ export function renderReceipt(receipt: unknown, verb: 'cutover' | 'rollback' = '
     `  fence ${fenceLsn}, ${rowsCompared} rows compared, ${differences} differences`,
     ...sequences.map(({ name, lastValue }) => `  sequence ${name} goes on after ${String(lastValue)}`),
     ...objects.map(({ kind, name, action }) => `  ${kind} ${name}: ${action}`),
-    ...(dryRun ? [`Next: partitioner cutover ${source}`] : NEXT[verb](source)),
+    ...(dryRun ? [`Next: partitioner cutover ${tableWord(source)}`] : NEXT[verb](tableWord(source))),
   ].join('\n');
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { shellWord, tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import { withClient, type Client } from '../pg/client.ts';
 import { resolveConnection, type ConnectionSettings } from '../pg/connection.ts';
@@ -17,14 +18,20 @@ export interface Session {
   settings(table: string | undefined): SettingValues;
 }
 
-/** Reads the configuration file and resolves the connection. Contacts nothing. */
-export function openSession(invocation: Invocation, defaultLevel: 'info' | 'warn' = 'warn'): Session {
-  if (invocation.config !== undefined && !existsSync(invocation.config)) {
+/** The configuration file that the command line names, null when it names none. USAGE when it cannot be read. */
+export function readConfig(invocation: Invocation): Config | null {
+  if (invocation.config === undefined) return null;
+  if (!existsSync(invocation.config)) {
     throw new MigratorError('USAGE', `the configuration file ${invocation.config} does not exist`, {
       hint: 'partitioner --help shows an example of one',
     });
   }
-  const config = invocation.config === undefined ? null : loadConfig(invocation.config);
+  return loadConfig(invocation.config);
+}
+
+/** Reads the configuration file and resolves the connection. Contacts nothing. */
+export function openSession(invocation: Invocation, defaultLevel: 'info' | 'warn' = 'warn'): Session {
+  const config = readConfig(invocation);
   const global = settingsFor(config, undefined, invocation.settings);
   return {
     config,
@@ -57,7 +64,7 @@ export function oneTable(invocation: Invocation, config: Config | null, verb: st
   const tables = tablesOf(invocation, config);
   if (tables.length > 1) {
     throw new MigratorError('USAGE', `${verb} takes one table, the configuration file lists ${tables.length}: ${tables.join(', ')}`, {
-      hint: `partitioner ${verb} ${tables[0]!}`,
+      hint: `partitioner ${verb} ${tableWord(tables[0]!)} --config ${shellWord(invocation.config ?? '')}`,
     });
   }
   return tables[0]!;

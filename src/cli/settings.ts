@@ -212,6 +212,19 @@ export const CUTOVER_SETTINGS = {
   },
 } satisfies Record<string, Setting<unknown>>;
 
+/** Those of the switch back: it has no rehearsal. */
+export const ROLLBACK_SETTINGS = {
+  ...CUTOVER_SETTINGS,
+  before: {
+    ...CUTOVER_SETTINGS.before,
+    help: 'run by the shell here, just before the rollback is asked for; if it fails, nothing is switched (exit code 1)',
+  },
+  after: {
+    ...CUTOVER_SETTINGS.after,
+    help: 'run by the shell here once the switch back is committed, with the receipt in PARTITIONER_RECEIPT; if it fails, the exit code is 7',
+  },
+} satisfies Record<keyof typeof CUTOVER_SETTINGS, Setting<unknown>>;
+
 /** Every setting that the configuration file may hold. */
 export const ALL_SETTINGS = { ...CONNECTION_SETTINGS, ...PARTITION_SETTINGS, ...START_SETTINGS, ...LIMIT_SETTINGS, ...CUTOVER_SETTINGS };
 

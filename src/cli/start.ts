@@ -2,6 +2,7 @@ import { checkTable } from '../actions/check.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { runDaemon } from '../daemon/daemon.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import { formatAddress } from '../http/server.ts';
 import { describeConnection } from '../pg/connection.ts';
@@ -94,7 +95,7 @@ async function decide(invocation: Invocation, session: Session, table: string): 
     const error = new MigratorError(
       'PREFLIGHT_REFUSED',
       `${table} cannot be migrated yet: ${blockers.map(({ message }) => message).join('; ')}`,
-      { hint: `partitioner check ${table} …` },
+      { hint: `partitioner check ${tableWord(table)} …` },
     );
     printJson({ error, table, findings, ok: false });
     return null;

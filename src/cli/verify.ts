@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { outcomeError, sendCommand } from '../actions/command.ts';
 import { fetchStatus, type Status } from '../actions/status.ts';
 import { countSuspects, describeDifferences, type Difference, type Verification } from '../actions/verify-changes.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { formatCount } from '../domain/quantity.ts';
 import { MigratorError } from '../errors.ts';
 import { fetchTable } from '../pg/catalog.ts';
@@ -45,7 +46,7 @@ async function verificationOf(client: Client, { id, plan, source }: FoundMigrati
   const table = plan && (await fetchTable(client, plan.source));
   if (!plan || !table) {
     throw new MigratorError('WRONG_PHASE', `the migration of ${source} is not prepared yet`, {
-      hint: `partitioner status ${source} --watch`,
+      hint: `partitioner status ${tableWord(source)} --watch`,
     });
   }
   return { migrationId: id, plan, sql: planVerifySql(plan, id, comparedColumns(table)) };
@@ -60,7 +61,7 @@ async function runPass(
   const outcome = await sendCommand(client, migration.id, 'verify', { repair }, { waitMs: WAIT_MS });
   if (!outcome) {
     throw new MigratorError('NO_DAEMON', `no daemon runs for ${migration.source}: it is who compares`, {
-      hint: `partitioner start ${migration.source}`,
+      hint: `partitioner start ${tableWord(migration.source)}`,
     });
   }
   if (!outcome.ok) throw outcomeError(outcome);
@@ -80,7 +81,7 @@ async function untilCompared(client: Client, migration: FoundMigration, verifica
         throw new MigratorError('NO_DAEMON', `the daemon of ${migration.source} ended; the next one goes on with the pass`);
       if (stop.signal.aborted)
         throw new MigratorError('WRONG_PHASE', 'interrupted; the daemon goes on with the pass', {
-          hint: `partitioner status ${migration.source}`,
+          hint: `partitioner status ${tableWord(migration.source)}`,
         });
       progress.show(
         `${migration.source} pass ${verified.pass}: ${verified.units}/${verified.total} compared, ${formatCount(verified.rows)} rows`,
@@ -111,6 +112,6 @@ function render({ source, verified }: Status, repaired: number, keys: readonly D
     lines.push(`  (${key.join(', ')}) ${how}; hash ${ours ?? 'none'} in the source, ${target ?? 'none'} in the target`);
   }
   if (differences > keys.length) lines.push(`  and ${differences - keys.length} more`);
-  if (differences > 0) lines.push(`The cutover is refused until a full pass finds none: partitioner verify ${source} --repair`);
+  if (differences > 0) lines.push(`The cutover is refused until a full pass finds none: partitioner verify ${tableWord(source)} --repair`);
   return lines.join('\n');
 }

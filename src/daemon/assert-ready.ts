@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import type { Migration } from '../pg/control-store.ts';
 import type { Applier } from './applier.ts';
@@ -29,9 +30,8 @@ export async function untilReady(switching: Switching, signal: AbortSignal): Pro
 /** What must hold for the switch, apart from the lag: the fence proves that. */
 function assertReady(switching: Switching): void {
   assertSound(switching);
-  const { verifier, migration } = switching;
-  const { checked, total } = verifier.state;
-  if (checked < total) throw incomplete(checked, total, migration);
+  const { checked, total } = switching.verifier.state;
+  if (checked < total) throw incomplete(switching, checked, total);
 }
 
 /**
@@ -40,35 +40,43 @@ function assertReady(switching: Switching): void {
  */
 export function assertStillReady(switching: Switching): void {
   assertSound(switching);
-  const { verifier, migration } = switching;
-  const { checked, total, isSoon } = verifier.state;
-  if (checked < total && !isSoon) throw incomplete(checked, total, migration);
+  const { checked, total, isSoon } = switching.verifier.state;
+  if (checked < total && !isSoon) throw incomplete(switching, checked, total);
 }
 
-function incomplete(checked: number, total: number, { source }: Migration): MigratorError {
-  const name = `${source.schema}.${source.name}`;
-  return new MigratorError('WRONG_PHASE', `${checked} of ${total} parts of ${name} are compared`, {
-    hint: `partitioner status ${name} --watch, until the phase is ready`,
-  });
+function incomplete(switching: Switching, checked: number, total: number): MigratorError {
+  const { schema, name } = switching.migration.source;
+  return new MigratorError('WRONG_PHASE', `${checked} of ${total} parts of ${schema}.${name} are compared`, { hint: later(switching) });
 }
 
-function assertSound({ applier: { session }, migration, wayBack, verifier }: Switching): void {
+/** For what passes by itself. While the way back is followed the phase stays `switched`: there is none to wait for. */
+function later({ migration: { source }, wayBack }: Switching): string {
+  const table = tableWord(source);
+  return wayBack
+    ? `partitioner rollback ${table} again in a moment: the daemon goes on with it`
+    : `partitioner status ${table} --watch, until the phase is ready`;
+}
+
+function assertSound(switching: Switching): void {
+  const { migration, wayBack, verifier } = switching;
+  const { session } = switching.applier;
   const name = `${migration.source.schema}.${migration.source.name}`;
+  const table = tableWord(migration.source);
   const waiting = [...session.units.values()].filter((state) => state !== 'live').length;
   if (waiting > 0) {
     throw new MigratorError('WRONG_PHASE', `${waiting} of ${session.units.size} units of ${name} are not live yet`, {
-      hint: `partitioner status ${name} --watch, until the phase is ready`,
+      hint: later(switching),
     });
   }
   if (session.owedIndexes > 0) {
     throw new MigratorError('WRONG_PHASE', `${session.owedIndexes} indexes of ${name} that came meanwhile are not built yet`, {
-      hint: `partitioner status ${name} --watch, until the phase is ready`,
+      hint: later(switching),
     });
   }
   if (session.anomalies > 0) {
     throw new MigratorError('DIFFERENCE', `${session.anomalies} changes of ${name} did not hit exactly one row of the target`, {
       detail: 'source and target differ; nothing was switched',
-      hint: `partitioner ${wayBack ? 'finish' : 'abort'} ${name}, and report it`,
+      hint: `partitioner ${wayBack ? 'finish' : 'abort'} ${table}, and report it`,
     });
   }
   if (session.repair.size > 0)
@@ -80,7 +88,7 @@ function assertSound({ applier: { session }, migration, wayBack, verifier }: Swi
     throw new MigratorError(
       'DIFFERENCE',
       differences > 0 ? `${differences} keys of ${name} differ` : `differences of ${name} were found, and no full pass has begun since`,
-      { detail: 'nothing was switched', hint: `partitioner ${wayBack ? 'finish' : 'verify'} ${name}${wayBack ? '' : ' --repair'}` },
+      { detail: 'nothing was switched', hint: `partitioner ${wayBack ? 'finish' : 'verify'} ${table}${wayBack ? '' : ' --repair'}` },
     );
   }
 }

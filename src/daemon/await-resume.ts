@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { dropFreeSlot } from '../actions/slot-loss.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { store, type Migration } from '../pg/control-store.ts';
@@ -19,7 +20,7 @@ const SAMPLE_MS = 500;
 export async function awaitResume(worker: Worker, migration: Migration & { readonly plan: MigrationPlan }): Promise<CommandEnd | null> {
   const { control, metrics, signal, beat, log } = worker;
   const name = quoteName(migration.source);
-  const waiting = `partitioner resume ${name}: the slot was dropped to save the disk, nothing is followed`;
+  const waiting = `partitioner resume ${tableWord(migration.source)}: the slot was dropped to save the disk, nothing is followed`;
   log.warn({ waiting }, 'waiting for resume');
   await store(control, 'store/set-phase', [migration.id, 'catchup', waiting]);
   await dropFreeSlot(control, migration.plan.slotName, { signal, onWaiting: () => undefined });
@@ -58,7 +59,7 @@ async function takeCommand({ control }: Worker, { id, source }: Migration): Prom
         'WRONG_PHASE',
         `the slot of ${quoteName(source)} was dropped to save the disk: no ${String(command.verb)} now`,
         {
-          hint: `partitioner resume ${quoteName(source)}, when there is room`,
+          hint: `partitioner resume ${tableWord(source)}, when there is room`,
         },
       );
       await finish({ ok: false, error });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
 import { stopStream } from '../actions/way-back.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { invariant, MigratorError } from '../errors.ts';
 import { store, type Migration } from '../pg/control-store.ts';
@@ -43,7 +44,7 @@ async function takeCommand({ control }: Worker, { id, source }: Migration): Prom
   if (!command) return false;
   const isFinish = command.verb === 'finish';
   const refused = new MigratorError('WAY_BACK_CLOSED', `the way back of ${quoteName(source)} is closed`, {
-    hint: `partitioner status ${quoteName(source)} says why; finish removes what is left`,
+    hint: `partitioner status ${tableWord(source)} says why; finish removes what is left`,
   });
   await store(control, 'store/finish-command', [command.id, JSON.stringify(isFinish ? { ok: true } : { ok: false, error: refused })]);
   return isFinish;

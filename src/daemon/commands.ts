@@ -48,11 +48,7 @@ export function commands$(options: CommandOptions): Observable<CommandEnd> {
       await store(listener, 'store/finish-command', [command.id, JSON.stringify({ ok: true })]);
       return null;
     }
-    const refusal = exclusive.refusal(
-      command,
-      `${options.migration.source.schema}.${options.migration.source.name}`,
-      options.state.waiting$.value,
-    );
+    const refusal = exclusive.refusal(command, options.migration.source, options.state.waiting$.value);
     if (refusal) return finish(options, command, () => Promise.reject(refusal));
     if (!isExclusive(command)) return perform(options, command);
     const running = exclusive.run(command, (calledOff) =>

@@ -5,6 +5,7 @@ import { endSilent, fetchMigrationClaim, takeOver } from '../actions/claim.ts';
 import { fetchDecided } from '../actions/plan-carried.ts';
 import { alteredBefore, openMigration, prepare } from '../actions/prepare.ts';
 import { settleRolledBack } from '../actions/rollback.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import { fitsPhase } from '../migration/phase.ts';
 import { fetchFingerprint, fetchTable, resolveTable } from '../pg/catalog.ts';
@@ -201,10 +202,11 @@ async function recordFailure(settings: ConnectionSettings, id: number, failure: 
 }
 
 function refusePhase(migration: Migration): MigratorError {
-  const name = `${migration.source.schema}.${migration.source.name}`;
-  return new MigratorError('WRONG_PHASE', `migration ${migration.id} of ${name} is ${migration.phase}`, {
+  const { schema, name } = migration.source;
+  const word = tableWord(migration.source);
+  return new MigratorError('WRONG_PHASE', `migration ${migration.id} of ${schema}.${name} is ${migration.phase}`, {
     detail: migration.failure?.message,
-    hint: migration.phase === 'failed' ? `partitioner abort ${name}, then start again` : `partitioner status ${name}`,
+    hint: migration.phase === 'failed' ? `partitioner abort ${word}, then start again` : `partitioner status ${word}`,
   });
 }
 

@@ -1,3 +1,5 @@
+import { tableWord } from '../domain/command-word.ts';
+import type { QualifiedName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 
 /** A row of the command table that this daemon has taken. */
@@ -41,16 +43,16 @@ export class ExclusiveCommand {
   }
 
   /** Why this one cannot be performed now; null when it can. */
-  refusal({ verb }: Command, table: string, waiting: string | null): MigratorError | null {
+  refusal({ verb }: Command, source: QualifiedName, waiting: string | null): MigratorError | null {
     if (this.#running === null) return null;
     const { command } = this.#running;
     const what = command.arguments.dryRun === true ? `a rehearsal of the ${command.verb}` : `a ${command.verb}`;
     return new MigratorError(
       'WRONG_PHASE',
-      `${what} of ${table} is running since ${command.since}, asked for by ${command.requested_by}: no ${verb} now`,
+      `${what} of ${source.schema}.${source.name} is running since ${command.since}, asked for by ${command.requested_by}: no ${verb} now`,
       {
         detail: waiting ?? undefined,
-        hint: `partitioner status ${table} --watch, and again when it has ended`,
+        hint: `partitioner status ${tableWord(source)} --watch, and again when it has ended`,
       },
     );
   }

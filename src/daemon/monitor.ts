@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
 import { exhaustMap, filter, timer, type Observable } from 'rxjs';
 import { fetchStatus, type Status } from '../actions/status.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { formatBytes } from '../domain/quantity.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
-import { decidePhase } from '../migration/phase.ts';
+import { decidePhase, type Lag } from '../migration/phase.ts';
 import type { Client } from '../pg/client.ts';
 import { store, type Migration } from '../pg/control-store.ts';
 import type { Applier } from './applier.ts';
@@ -24,9 +25,8 @@ export interface MonitorOptions {
   readonly verifier: Verifier;
   readonly state: SharedState;
   readonly metrics: Metrics;
-  /** Below both, with everything live, the phase is ready. */
-  readonly maxLagBytes: number;
-  readonly maxLagSeconds: number;
+  /** Up to it, with everything live, the phase is ready. */
+  readonly maxLag: Lag;
   readonly beat: (control: Client) => Promise<unknown>;
   readonly log: Logger;
 }
@@ -34,7 +34,7 @@ export interface MonitorOptions {
 /** Samples lag, slot and units once a second: heartbeat, phase, metrics. Errors with SLOT_LOST when the slot is. */
 export function monitor$(options: MonitorOptions): Observable<Status> {
   let phase = options.migration.phase;
-  const outrun = new OutrunWatch(options.log, options.maxLagBytes);
+  const outrun = new OutrunWatch(options.log, options.maxLag.bytes);
   return timer(0, SAMPLE_MS).pipe(
     exhaustMap(() => options.desk.use(sample)),
     filter((status) => status !== null),
@@ -54,12 +54,11 @@ export function monitor$(options: MonitorOptions): Observable<Status> {
           units: status.units,
           isRecovering: applier.session.isRecovering,
           repairKeys: applier.session.repair.size,
+          anomalies: status.anomalies,
           owedIndexes: applier.session.owedIndexes,
           verified: options.verifier.state,
-          lagBytes: status.lag?.bytes ?? 0,
-          lagSeconds: status.lag?.seconds ?? 0,
-          maxLagBytes: options.maxLagBytes,
-          maxLagSeconds: options.maxLagSeconds,
+          lag: status.lag ?? { bytes: 0, seconds: 0 },
+          maxLag: options.maxLag,
         });
     if (decided !== phase) log.info({ from: phase, to: decided }, 'phase');
     phase = decided;
@@ -80,14 +79,14 @@ function describeWaiting({ waiting$, pace$, outrun$ }: SharedState): string | nu
 /** The slot retains more than the disk is to be filled with. */
 export class SlotTooDear extends MigratorError {}
 
-function assertSlotAffordable({ slot }: Status, limit: number | undefined): void {
+function assertSlotAffordable({ slot, source }: Status, limit: number | undefined): void {
   if (!slot || limit === undefined || slot.retainedBytes <= limit) return;
   throw new SlotTooDear(
     'SLOT_LOST',
     `replication slot "${slot.name}" retains ${formatBytes(slot.retainedBytes)} of WAL, more than --drop-slot-wal ${formatBytes(limit)}: it is dropped, to save the disk`,
     {
       detail: 'changes are missing in the target from here on; the source is untouched',
-      hint: 'partitioner resume TABLE recovers from it',
+      hint: `partitioner resume ${tableWord(source)} recovers from it`,
     },
   );
 }

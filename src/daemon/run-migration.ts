@@ -20,6 +20,7 @@ import { formatLsn, type Lsn } from '../domain/lsn.ts';
 import type { SourceTable } from '../domain/table.ts';
 import { MigratorError } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
+import { READY_LAG } from '../migration/phase.ts';
 import { close, connect, type Client } from '../pg/client.ts';
 import type { Migration } from '../pg/control-store.ts';
 import { fetchLimits } from '../pg/throttle-store.ts';
@@ -41,8 +42,6 @@ import { watchWayBack$ } from './way-back-monitor.ts';
 import { lost$, push$ } from './sessions.ts';
 import { aborted$, createSharedState, untilUnpaused } from './shared-state.ts';
 import { Verifier } from './verifier.ts';
-
-const READY = { maxLagBytes: 64 << 20, maxLagSeconds: 5 };
 
 export interface RunOptions extends Omit<DaemonOptions, 'table' | 'http'> {
   readonly metrics: Metrics;
@@ -185,7 +184,7 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
     const monitored$ = (
       wayBack
         ? watchWayBack$({ ...watched, parent: wayBack.parent, limitBytes: options.wayBackWalBytes ?? DEFAULT_WAY_BACK_WAL_BYTES })
-        : monitor$({ ...watched, migration, applier: following, verifier, ...READY, log })
+        : monitor$({ ...watched, migration, applier: following, verifier, maxLag: READY_LAG, log })
     ).pipe(tap((status) => options.onProgress?.(statusLine(status))));
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(

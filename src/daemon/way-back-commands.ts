@@ -2,6 +2,7 @@ import { cutover } from '../actions/cutover.ts';
 import { rollbackDirection } from '../actions/rollback-direction.ts';
 import { dropForward, prepareForward } from '../actions/rollback.ts';
 import type { CutoverReceipt } from '../actions/cutover-context.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import { emitMessage, fetchMigrationById, store } from '../pg/control-store.ts';
@@ -27,7 +28,7 @@ export async function runWayBackCommand(
       return { end: 'finish' };
     default:
       throw new MigratorError('WRONG_PHASE', `${verb} does not fit: ${quoteName(wayBack.parent.source)} is switched over`, {
-        hint: `partitioner rollback ${quoteName(wayBack.parent.source)}, or finish`,
+        hint: `partitioner rollback ${tableWord(wayBack.parent.source)}, or finish`,
       });
   }
 }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { settleSwitched } from '../actions/forget-migration.ts';
 import { runAfterSteps } from '../actions/after-steps.ts';
 import { stopStream } from '../actions/way-back.ts';
-import { quoteName } from '../domain/identifier.ts';
+import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { sqlState, type Client } from '../pg/client.ts';
@@ -73,8 +73,7 @@ const FINAL = /^(0A|22|23|42(?!501)|44)/;
 /** Why the way back cannot go on; null for what passes by itself, or what the same command can go on after. */
 function decideClosing(error: unknown, parent: Migration): MigratorError | null {
   const state = sqlState(error);
-  const name = quoteName(parent.source);
-  const hint = `the application goes on with the partitioned table; partitioner finish ${name} removes what is left`;
+  const hint = `the application goes on with the partitioned table; partitioner finish ${tableWord(parent.source)} removes what is left`;
   if (state !== undefined && FINAL.test(state)) {
     const message = explainCause(error);
     return new MigratorError('WAY_BACK_CLOSED', `the un-partitioned table refuses what the partitioned one holds: ${message}`, {

@@ -39,13 +39,14 @@ export const DASHBOARD = `<!doctype html>
   const bytes = (n) => scale(n, 1024, [' B', ' kB', ' MB', ' GB', ' TB']);
   const count = (n) => scale(n, 1000, ['', 'k', 'M', 'G']);
   const time = (s) => s < 10 ? s.toFixed(1) + ' s' : s < 100 ? Math.round(s) + ' s' : s < 5400 ? Math.round(s / 60) + ' min' : (s / 3600).toFixed(1) + ' h';
+  const word = (t) => /^[A-Za-z0-9_.]+$/.test(t) ? t : "'" + t.replaceAll("'", "'\\\\''") + "'";
   function show(s) {
     const u = s.units;
     document.title = s.source + ' ' + s.phase;
     set('source', s.source);
     set('phase', s.phase + (s.paused ? ', paused' : ''));
     document.getElementById('phase').className = 'phase' + (['ready', 'switched', 'done'].includes(s.phase) ? ' good' : ['failed', 'aborted'].includes(s.phase) ? ' bad' : '');
-    set('note', s.failure ? s.failure.message + (s.failure.hint ? ' (' + s.failure.hint + ')' : '') : s.waiting ? 'Waiting: ' + s.waiting : s.phase === 'ready' ? 'The cutover may be issued: partitioner cutover ' + s.source : '');
+    set('note', s.failure ? s.failure.message + (s.failure.hint ? ' (' + s.failure.hint + ')' : '') : s.waiting ? 'Waiting: ' + s.waiting : s.phase === 'ready' ? 'The cutover may be issued: partitioner cutover ' + word(s.source) : '');
     set('unitsText', u.live + ' of ' + u.total + ' units live, ' + u.indexing + ' indexing, ' + u.loading + ' loading, ' + u.pending + ' pending');
     for (const state of ['live', 'indexing', 'loading']) document.querySelector('.bar .' + state).style.width = (u.total ? u[state] * 100 / u.total : 0) + '%';
     set('rows', count(s.rows.copied) + (s.rows.estimated > s.rows.copied ? ' of ' + count(s.rows.estimated) : ''));

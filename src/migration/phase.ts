@@ -12,22 +12,35 @@ export interface PhaseFacts {
   /** A slot was lost: the leaves that were live are compared with the source, and are not live. */
   readonly isRecovering: boolean;
   readonly repairKeys: number;
+  /** Changes that did not hit exactly one row: the switch is refused for good, so it is never `ready`. */
+  readonly anomalies: number;
   /** Indexes that came to the source meanwhile and are not built yet. */
   readonly owedIndexes: number;
   /** Parts of the table that were compared, of all; a pass that found a difference does not count. */
   readonly verified: { readonly checked: number; readonly total: number; readonly tainted: boolean };
-  readonly lagBytes: number;
-  readonly lagSeconds: number;
-  readonly maxLagBytes: number;
-  readonly maxLagSeconds: number;
+  readonly lag: Lag;
+  readonly maxLag: Lag;
+}
+
+/** WAL between the server's end and what is applied. */
+export interface Lag {
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** Above either, with everything live, it is not ready: the fence of the cutover would wait for longer than its lock may be held. */
+export const READY_LAG: Lag = { bytes: 64 << 20, seconds: 5 };
+
+export function isLagging(lag: Lag, most: Lag): boolean {
+  return lag.bytes > most.bytes || lag.seconds > most.seconds;
 }
 
 /** The phase between prepare and cutover, from the facts alone: backfill, catchup or ready. */
 export function decidePhase(facts: PhaseFacts): Extract<Phase, 'backfill' | 'catchup' | 'ready'> {
   if (facts.isRecovering) return 'catchup';
   if (facts.units.live < facts.units.total) return 'backfill';
-  if (facts.owedIndexes > 0) return 'catchup';
-  if (facts.repairKeys > 0 || facts.lagBytes > facts.maxLagBytes || facts.lagSeconds > facts.maxLagSeconds) return 'catchup';
+  if (facts.owedIndexes > 0 || facts.anomalies > 0) return 'catchup';
+  if (facts.repairKeys > 0 || isLagging(facts.lag, facts.maxLag)) return 'catchup';
   if (facts.verified.tainted || facts.verified.checked < facts.verified.total) return 'catchup';
   return 'ready';
 }

@@ -53,6 +53,9 @@ const VARIABLES: Readonly<Record<string, string>> = {
   require_auth: 'PGREQUIREAUTH',
 };
 
+/** Of libpq's too: what they ask for is not done here, and must not be thought to be. */
+const REFUSED_VARIABLES = ['PGSSLCRL', 'PGSSLCRLDIR'];
+
 const SOCKET_DIRECTORIES = ['/var/run/postgresql', '/tmp'];
 
 /**
@@ -66,6 +69,7 @@ export function resolveConnection(
   const text = options.databaseUrl ?? nonEmpty(env['DATABASE_URL']);
   const given =
     text === undefined ? {} : parse(text, options.databaseUrl === undefined ? 'DATABASE_URL' : (options.origin ?? '--database-url'));
+  refuseRevocationLists(env);
   const fromEnv = variables(env);
   const service = given['service'] ?? nonEmpty(env['PGSERVICE']);
   if (
@@ -162,6 +166,14 @@ function parseSeconds(text: string | undefined): number {
   // libpq waits for at least two seconds, and for ever when it is 0 or less.
   if (Number.isInteger(seconds)) return seconds <= 0 ? 0 : Math.max(2, seconds);
   throw new MigratorError('USAGE', `invalid connect_timeout: "${text ?? ''}"`, { hint: 'a whole number of seconds; 0 waits for ever' });
+}
+
+function refuseRevocationLists(env: NodeJS.ProcessEnv): void {
+  const given = REFUSED_VARIABLES.find((name) => nonEmpty(env[name]) !== undefined);
+  if (given === undefined) return;
+  throw new MigratorError('USAGE', `${given} is set, and certificate revocation lists are not looked at`, {
+    hint: `unset ${given}, if the connection may do without it`,
+  });
 }
 
 function variables(env: NodeJS.ProcessEnv): ConnectionParameters {

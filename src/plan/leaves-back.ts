@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import type { LeafRange } from '../domain/leaf-map.ts';
 import { parseKeyText, type KeyKind } from '../domain/partition-key.ts';
@@ -62,7 +63,7 @@ export function planLeavesBack(
     if (!leaf) {
       return refuse(
         `partition ${name} was detached or dropped since the cutover: its rows are still in the un-partitioned table`,
-        `attach it again; without it there is no way back, and partitioner finish ${table} ends it`,
+        `attach it again; without it there is no way back, and partitioner finish ${tableWord(table)} ends it`,
       );
     }
     if (leaf.lower !== lower || leaf.upper !== upper)

@@ -1,3 +1,4 @@
+import { tableWord } from '../domain/command-word.ts';
 import type { WalMessage } from '../domain/pgoutput.ts';
 import { keyCanon } from '../domain/row-key.ts';
 import type { RowLayout } from '../domain/net-effect.ts';
@@ -66,8 +67,9 @@ export function looksAltered(plan: MigrationPlan, detail: string): LooksAltered 
 
 export function changed(plan: MigrationPlan, detail: string): MigratorError {
   const table = `${plan.source.schema}.${plan.source.name}`;
+  const word = tableWord(plan.source);
   return new MigratorError('SOURCE_CHANGED', `table ${table} was altered while it is migrated`, {
     detail: `${detail}; the source is untouched by us, and what was copied no longer fits it`,
-    hint: `partitioner abort ${table}, then partitioner start ${table} again`,
+    hint: `partitioner abort ${word}, then partitioner start ${word} again`,
   });
 }

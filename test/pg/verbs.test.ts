@@ -64,6 +64,9 @@ describe('the verbs, one after the other', () => {
       paused: true,
       daemon: { pid: second.pid },
     });
+    // A table of the file that has no migration is passed over beside one that has.
+    const config = new URL('../support/two-tables.yaml', import.meta.url).pathname;
+    expect(json<Status>(await run('status', '--config', config, '--json'))).toMatchObject({ source: 'app.events' });
     expect(json<object>(await run('resume', 'app.events', '--json'))).toMatchObject({ paused: false, daemon: true });
     const receipt = json<object>(await run('cutover', 'app.events', '--when-ready', '--no-way-back', '--json'));
     expect(receipt).toMatchObject({

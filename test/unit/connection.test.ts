@@ -95,6 +95,13 @@ describe('the environment', () => {
     expect(refusal(undefined, { DATABASE_URL: '', PGPASSWORD: 'x' }).code).toBe('USAGE');
   });
 
+  it.each(['PGSSLCRL', 'PGSSLCRLDIR'])('%s is refused, not passed over', (name) => {
+    const error = refusal('postgres://ann@h/db', { [name]: '/crl.pem' });
+    expect(error).toMatchObject({ code: 'USAGE', message: `${name} is set, and certificate revocation lists are not looked at` });
+    expect(error.hint).toContain(`unset ${name}`);
+    expect(config('postgres://ann@h/db', { [name]: '' })).toMatchObject({ host: 'h' });
+  });
+
   it('takes the flag before DATABASE_URL before the PG* variables, and completes one by the other', () => {
     const env = { DATABASE_URL: 'postgres://url/db', PGHOST: 'env', PGUSER: 'envuser', PGPASSWORD: 'envpw', PGPORT: '7000' };
     expect(config('postgres://flag/db', env)).toMatchObject({ host: 'flag', user: 'envuser', password: 'envpw', port: 7000 });

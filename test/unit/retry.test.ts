@@ -53,10 +53,9 @@ describe('decidePhase', () => {
     verified,
     repairKeys: 0,
     owedIndexes: 0,
-    lagBytes: 10,
-    lagSeconds: 0,
-    maxLagBytes: 100,
-    maxLagSeconds: 5,
+    anomalies: 0,
+    lag: { bytes: 10, seconds: 0 },
+    maxLag: { bytes: 100, seconds: 5 },
   };
   test.each([
     [{}, 'ready'],
@@ -65,8 +64,10 @@ describe('decidePhase', () => {
     [{ isRecovering: true, units: { live: 2, total: 3 } }, 'catchup'],
     [{ repairKeys: 1 }, 'catchup'],
     [{ owedIndexes: 1 }, 'catchup'],
-    [{ lagBytes: 101 }, 'catchup'],
-    [{ lagSeconds: 6 }, 'catchup'],
+    [{ anomalies: 1 }, 'catchup'],
+    [{ anomalies: 1, units: { live: 2, total: 3 } }, 'backfill'],
+    [{ lag: { bytes: 101, seconds: 0 } }, 'catchup'],
+    [{ lag: { bytes: 0, seconds: 6 } }, 'catchup'],
     [{ verified: { ...verified, checked: 2 } }, 'catchup'],
     [{ verified: { ...verified, tainted: true } }, 'catchup'],
   ])('%j: %s', (changes, phase) => {

@@ -1,5 +1,5 @@
 import type { Attachments } from '../../domain/attachments.ts';
-import { quoteName } from '../../domain/identifier.ts';
+import { tableWord } from '../../domain/command-word.ts';
 import type { SourceTable } from '../../domain/table.ts';
 import { carriedIndexes } from '../index-sql.ts';
 import type { MigrationPlan } from '../migration-plan.ts';
@@ -93,6 +93,6 @@ function unknownDecisions({ foreignKeys, publications }: Attachments, { table, d
       fate: 'blocks',
       check: 'decisions',
       how: `--decide ${key}=${decisions[key]!} names nothing that hangs on ${label(table)}`,
-      fix: `partitioner check ${quoteName(table)} without it prints what is to be decided`,
+      fix: `partitioner check ${tableWord(table)} without it prints what is to be decided`,
     }));
 }

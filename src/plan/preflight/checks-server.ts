@@ -29,13 +29,13 @@ export const SERVER_CHECKS = {
   'replication-slots': {
     worst: 'blocker',
     title: 'a replication slot is free',
-    why: 'The migration keeps its place in the WAL in a slot of its own.',
+    why: 'The migration keeps its place in the WAL in a slot of its own. A warning when one is free: the cutover needs a second one for the way back, unless it is made with --no-way-back.',
     fix: "Drop a slot that is no longer used (SELECT pg_drop_replication_slot('name');), or raise max_replication_slots and restart.",
   },
   'wal-senders': {
     worst: 'blocker',
     title: 'a WAL sender is free',
-    why: 'The change stream needs a WAL sender process.',
+    why: 'The change stream needs a WAL sender process. A warning when one is free: the stream of the way back begins beside it, unless the cutover is made with --no-way-back.',
     fix: 'Raise max_wal_senders and restart, or end a replication connection that is no longer used.',
   },
   'replication-connection': {
@@ -47,7 +47,7 @@ export const SERVER_CHECKS = {
   'slot-wal-limit': {
     worst: 'warning',
     title: 'max_slot_wal_keep_size leaves room',
-    why: 'When the slot falls further behind than this, PostgreSQL drops the WAL that it needs; the migration then has to begin again.',
+    why: 'When the slot falls further behind than this, PostgreSQL drops the WAL that it needs. The slot is then made anew and everything is compared with the source, which reads both tables once more.',
     fix: "ALTER SYSTEM SET max_slot_wal_keep_size = '…'; SELECT pg_reload_conf();",
   },
   'slot-idle-limit': {

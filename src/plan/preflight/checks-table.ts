@@ -120,7 +120,7 @@ export const TABLE_CHECKS = {
     worst: 'blocker',
     title: 'each unique index has the partition column',
     why: 'A unique index of a partitioned table covers one leaf at a time: without the partition column it could not keep values unique over all of them.',
-    fix: 'Drop it, or add the partition column to it.',
+    fix: 'Decide it with --decide unique:NAME=widen (the partition column is added to it), =per-leaf (kept within each leaf) or =drop; or drop it, or add the column, before.',
   },
   'exclusion-constraints': {
     worst: 'blocker',
@@ -143,7 +143,7 @@ export const TABLE_CHECKS = {
   'indexes-valid': {
     worst: 'warning',
     title: 'each index is valid',
-    why: 'An invalid index is being built, or its building failed and it was left behind. It is not carried; one that becomes valid during the migration stops it.',
+    why: 'An invalid index is being built, or its building failed and it was left behind. It is not carried; one that becomes valid during the migration is followed like a new one.',
     fix: 'REINDEX INDEX CONCURRENTLY …; or DROP INDEX CONCURRENTLY …;',
   },
   'index-clustered': {

@@ -70,7 +70,16 @@ function decideFree(
 ): Finding {
   const message = `${used} of ${setting} = ${limit ?? '?'} are used`;
   if (limit === undefined) return unread(id, setting, `${setting} is not shown`);
-  if (used < Number(limit) || open !== null) return passed(id, setting, message);
+  const free = Number(limit) - used;
+  if (free > 1 || open !== null) return passed(id, setting, message);
+  if (free === 1) {
+    return warning(
+      id,
+      setting,
+      `${message}: one is free, the cutover needs a second one for its way back, or --no-way-back`,
+      settingFix(provider, setting, String(Number(limit) + 1), true),
+    );
+  }
   const wanted = Math.max(Number(limit), used) + 2;
   return blocker(id, setting, `${message}: one more is needed`, settingFix(provider, setting, String(wanted), true));
 }

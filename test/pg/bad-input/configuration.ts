@@ -52,9 +52,10 @@ const ROWS: readonly Row[] = [
     'two tables for start',
     'tables:\n  - { table: a, range: x }\n  - { table: b, range: y }\n',
     'start takes one table, the configuration file lists 2: a, b',
-    'partitioner start a',
+    'partitioner start a --config {dir}/p.yaml',
     `start --config ${FILE}`,
   ],
+  ['a status of tables that are none', 'tables: [app.events]\n', `tables.0 in ${FILE} line 1`, null, `status --config ${FILE}`],
   [
     'a table without its column',
     'tables:\n  - { table: app.events }\n',

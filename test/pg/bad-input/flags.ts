@@ -4,7 +4,10 @@ type Row = readonly [name: string, args: string | readonly string[], message: st
 
 const ROWS: readonly Row[] = [
   ['an unknown verb', 'strat app.events', 'unknown verb "strat"', 'did you mean "start"?'],
-  ['a verb of a later version', 'maintain app.events', 'unknown verb "maintain"', 'verbs: check, plan,'],
+  ['a verb of a later version', 'maintain app.events', 'the verb "maintain" is not there yet', 'verbs: check, plan,'],
+  ['another one', 'archive app.events --before 2024', 'the verb "archive" is not there yet', 'verbs: check, plan,'],
+  ['help of a later verb', 'help maintain', 'the verb "maintain" is not there yet', 'verbs: check, plan,'],
+  ['a demo of no configuration', 'demo --config {dir}/none.yaml', 'the configuration file {dir}/none.yaml does not exist', '--help shows'],
   ['no verb', '--log-level warn', 'missing verb', 'verbs: check'],
   ['help of an unknown verb', 'help chekc', 'unknown verb "chekc"', 'did you mean "check"?'],
   ['an unknown flag', 'check app.events --evry month', "unknown option '--evry'", 'did you mean --every?'],
@@ -93,6 +96,12 @@ const ROWS: readonly Row[] = [
   ['rows of a demo that are none', 'demo --rows many', '--rows: "many" is no whole number from 1 to', 'partitioner demo --help'],
   ['a name that is none', 'check app..events --range at', '"app..events" is no table\'s name', 'write schema.table'],
   ['a name of three parts', 'check db.app.events --range at', '"db.app.events" is no table\'s name', 'write schema.table'],
+  [
+    'a name that a shell would take apart',
+    ['check', `app."it's"`],
+    `missing --range: the column that app."it's" is`,
+    `partitioner check 'app."it'\\''s"' --range created_at`,
+  ],
   ['a name that is none, of a migration', 'status app..events', '"app..events" is no table\'s name', 'write schema.table'],
 ];
 

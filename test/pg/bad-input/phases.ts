@@ -73,6 +73,15 @@ const ALONE: readonly BadInput[] = [
 
 const OTHER: readonly BadInput[] = [
   {
+    name: 'status of the tables of a configuration file, which have no migration',
+    args: 'status --config {dir}/p.yaml',
+    files: { 'p.yaml': 'tables: [{ table: app.other, range: at }]' },
+    code: 3,
+    error: 'WRONG_PHASE',
+    message: 'there is no migration of app.other',
+    hint: 'partitioner start app.other --range COLUMN --every month',
+  },
+  {
     name: 'rollback without a way back',
     args: 'rollback app.events',
     before: IN_PHASE('switched'),

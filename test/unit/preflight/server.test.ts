@@ -81,8 +81,15 @@ describe('WAL, slots and senders', () => {
     expect(finding).toMatchObject({ id: 'wal-level', severity: 'blocker', fix: expect.stringContaining(fix) as string });
   });
 
-  it('the last slot and the last sender are enough', () => {
-    expect(worse(decideWal({ ...SERVER, slotsUsed: 9, walSendersUsed: 9 }, null))).toEqual([]);
+  it('two of each are enough, with one there is no way back', () => {
+    expect(worse(decideWal({ ...SERVER, slotsUsed: 8, walSendersUsed: 8 }, null))).toEqual([]);
+    const findings = decideWal({ ...SERVER, slotsUsed: 9, walSendersUsed: 9 }, null);
+    expect(worse(findings)).toEqual(['warning replication-slots max_replication_slots', 'warning wal-senders max_wal_senders']);
+    expect(findings[1]).toMatchObject({
+      message: expect.stringContaining('needs a second one for its way back, or --no-way-back') as string,
+      fix: expect.stringContaining('11') as string,
+    });
+    expect(worse(decideWal({ ...SERVER, slotsUsed: 9, walSendersUsed: 9 }, OPEN))).toEqual([]);
   });
 
   it('none is left', () => {
