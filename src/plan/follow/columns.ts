@@ -3,6 +3,7 @@ import { quoteIdent, quoteLiteral, quoteName } from '../../domain/identifier.ts'
 import type { Column } from '../../domain/table.ts';
 import type { AddedColumn, CopiedColumn, DdlStep, LateDefinition } from '../migration-plan.ts';
 import { columnSettings } from '../target.ts';
+import { standIn } from './late.ts';
 import { CannotFollow, type Followed, type FollowContext } from './rule.ts';
 
 const STORAGE: Readonly<Record<string, string>> = { p: 'plain', e: 'external', m: 'main', x: 'extended' };
@@ -97,7 +98,10 @@ function stopAtColumn({ fields }: ObjectChange, now: Column, before: Column): vo
   if (unknown !== undefined) throw new CannotFollow(`${name} was altered (${unknown})`);
 }
 
-/** Privileges are restated as a whole. Setting NOT NULL is left to the switch: the stream may still bring rows that break it. */
+/**
+ * Privileges are restated as a whole. Setting NOT NULL is left to the switch: the stream may still bring rows that break it. Dropped it is in any
+ * case, with what stands for it: a switch that was taken back may have given it already.
+ */
 function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set<string>): string[] {
   const of = `alter column ${quoteIdent(column.name)}`;
   return fields.flatMap((field): string[] => {
@@ -109,7 +113,10 @@ function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set
           late.add(column.name);
           return [];
         }
-        return late.delete(column.name) ? [] : [`${of} drop not null`];
+        return [
+          ...(late.delete(column.name) ? [`drop constraint if exists ${quoteIdent(standIn(column.name))}`] : []),
+          `${of} drop not null`,
+        ];
       case 'attstorage':
       case 'attcompression':
         throw new CannotFollow(`column "${column.name}" has another storage or compression`);
