@@ -170,6 +170,11 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     carried: `${column('kind', 'not attnotnull')} and exists (select from app.events where kind is null)`,
   },
   {
+    name: 'NOT NULL is dropped from the partition key',
+    statements: ['alter table app.events alter column at drop not null'],
+    outcome: 'harmless',
+  },
+  {
     name: 'NOT NULL is set, after the rows that broke it were mended',
     before: ['update app.events set v = null where id % 11 = 0'],
     statements: [`update app.events set v = 'mended' where v is null`, 'alter table app.events alter column v set not null'],

@@ -42,7 +42,7 @@ export function followColumns(
         column,
         before.table.columns.find(({ attnum }) => attnum === row.attnum)!,
       );
-      alterations.push(...alterColumn(change, column, notNull));
+      alterations.push(...alterColumn(change, column, notNull, plan.partitionKey.name));
       what.push(`${name}: ${change.fields.map((field) => WORDS[field] ?? field).join(', ')}`);
       continue;
     }
@@ -102,7 +102,7 @@ function stopAtColumn({ fields }: ObjectChange, now: Column, before: Column): vo
  * Privileges are restated as a whole. Setting NOT NULL is left to the switch: the stream may still bring rows that break it. Dropped it is in any
  * case, with what stands for it: a switch that was taken back may have given it already.
  */
-function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set<string>): string[] {
+function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set<string>, partitionKey: string): string[] {
   const of = `alter column ${quoteIdent(column.name)}`;
   return fields.flatMap((field): string[] => {
     switch (field) {
@@ -115,7 +115,8 @@ function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set
         }
         return [
           ...(late.delete(column.name) ? [`drop constraint if exists ${quoteIdent(standIn(column.name))}`] : []),
-          `${of} drop not null`,
+          // The target's primary key has it: a NULL in it cannot be stored, and is told of when it comes.
+          ...(column.name === partitionKey ? [] : [`${of} drop not null`]),
         ];
       case 'attstorage':
       case 'attcompression':
