@@ -1,16 +1,17 @@
-import { quoteName } from '../domain/identifier.ts';
+import { quoteName, type QualifiedName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
-import type { Client } from '../pg/client.ts';
+import { inTransaction, sqlState, type Client } from '../pg/client.ts';
 import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
 import { refusalFunction } from '../plan/refuse-retired.ts';
 import { fetchMigrationById, store, type Migration } from '../pg/control-store.ts';
 import { dropGuard, unguardTable } from '../plan/guard.ts';
-import { sqlState } from '../pg/client.ts';
 import { listWaysBack } from '../pg/way-back-store.ts';
 import { dropWaysBack, stopStream } from './way-back.ts';
 
-/** Between two statements of the application nobody waits for long. */
-const UNGUARD_LOCK_TIMEOUT_MS = 200;
+/** How long we may wait for a lock on what others use: the application's statements stand behind us as long. */
+export const BRIEF_LOCK_MS = 200;
+/** lock_not_available, deadlock_detected */
+const IN_USE: ReadonlySet<string | undefined> = new Set(['55P03', '40P01']);
 
 export interface TraceLog {
   info(fields: object, message: string): void;
@@ -22,12 +23,16 @@ export async function stopFollowing(client: Client, migration: Migration): Promi
   for (const wayBack of await listWaysBack(client, migration.id)) await stopStream(client, wayBack);
 }
 
-/** Removes the migration's bookkeeping, and with the last one the control schema. */
-export async function forgetMigration(client: Client, migrationId: number): Promise<void> {
+/**
+ * Removes the migration's bookkeeping, and with the last one the control schema.
+ *
+ * @param guards what becomes of guards that are still on a table, see dropGuard; with `restrict` PostgreSQL refuses.
+ */
+export async function forgetMigration(client: Client, migrationId: number, guards: 'cascade' | 'restrict' = 'cascade'): Promise<void> {
   await dropWaysBack(client, migrationId);
   await dropKeyTables(client, migrationId);
   await client.query(`drop function if exists ${quoteName(refusalFunction(migrationId))} cascade`); // with its trigger, where the retired table is kept
-  await client.query(dropGuard(migrationId));
+  await client.query(dropGuard(migrationId, guards));
   await client.query('delete from partitioner.history where migration = $1', [migrationId]);
   await client.query('delete from partitioner.migration where id = $1', [migrationId]);
   const { rows } = await client.query<{ left: boolean }>('select exists (select from partitioner.migration) as left');
@@ -49,29 +54,41 @@ export async function settleSwitched(client: Client, migration: Migration, { kee
   await store(client, 'store/add-history', [migration.id, 'stream ended', '{}']);
 }
 
-/** The switch has opened the guards; a leaf that is busy just now keeps one that does nothing, until the migration is finished. */
-async function unguardLeaves(client: Client, { id, source }: Migration): Promise<void> {
-  const names = await listGuarded(client, id);
-  try {
-    await client.query(`set lock_timeout = ${UNGUARD_LOCK_TIMEOUT_MS}`);
-    for (const name of names) {
-      await client.query(unguardTable({ schema: source.schema, name })).catch((error: unknown) => {
-        if (sqlState(error) !== '55P03') throw error; // lock_not_available
-      });
-    }
-    if ((await listGuarded(client, id)).length === 0) await client.query(dropGuard(id));
-  } finally {
-    await client.query('set lock_timeout = 0').catch(() => undefined);
+/**
+ * Removes the guards of the leaves, which the switch has opened. A leaf that is busy just now keeps one that does nothing, for the next call.
+ * Resolves with whether none is left.
+ *
+ * @param onBusy is awaited after each leaf that was busy: statements that read all of them must not stand behind us again at once.
+ */
+export async function unguardLeaves(
+  client: Client,
+  { id }: Pick<Migration, 'id'>,
+  onBusy: () => Promise<void> = () => Promise.resolve(),
+): Promise<boolean> {
+  const guard = `partitioner.guard_${id}()`;
+  let left = 0;
+  for (const table of (await store(client, 'cutover/guarded', [guard])) as unknown as QualifiedName[]) {
+    if (await unlessInUse(client, () => client.query(unguardTable(table)))) continue;
+    left++;
+    await onBusy();
   }
+  if (left > 0) return false;
+  await client.query(dropGuard(id, 'restrict'));
+  return true;
 }
 
-/** Tables that still have the guard's trigger. */
-async function listGuarded(client: Client, id: number): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `select c.relname as name from pg_trigger t join pg_class c on c.oid = t.tgrelid where t.tgfoid = to_regprocedure($1)::oid order by 1`,
-    [`partitioner.guard_${id}()`],
-  );
-  return rows.map(({ name }) => name);
+/** Commits what `use` did, or nothing of it: false when it met a lock that somebody keeps. */
+export async function unlessInUse(client: Client, use: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await inTransaction(client, async () => {
+      await client.query(`set local lock_timeout = ${BRIEF_LOCK_MS}`);
+      await use();
+    });
+    return true;
+  } catch (error) {
+    if (IN_USE.has(sqlState(error))) return false;
+    throw error;
+  }
 }
 
 async function dropKeyTables(client: Client, migrationId: number): Promise<void> {

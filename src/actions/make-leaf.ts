@@ -22,10 +22,14 @@ export function planMissingLeaf(session: ApplierSession, leaves: LeafMap, value:
   return leaf;
 }
 
-/** Makes an empty leaf, live at once unless all of them are recovered, in the session's transaction: nothing of it can have been copied. */
+/**
+ * Makes an empty leaf, live at once unless all of them are recovered, in the session's transaction: nothing of it can have been copied. It is like the
+ * target, not like the source as it is now: constraints that came to that meanwhile would refuse the older rows of the stream, and the target gets
+ * them, with every leaf, in the switch.
+ */
 export async function makeLiveLeaf(session: ApplierSession, leaf: LeafRange): Promise<void> {
   const { client, migrationId, plan, table } = session;
-  const steps = planLeaf(table, plan.target, plan.partitionKey, leaf);
+  const steps = planLeaf(table, plan.target, plan.partitionKey, leaf, plan.target);
   for (const step of [...steps.create, ...steps.finish, ...steps.attach]) await client.query(step.sql);
   if (session.isGuarded) await client.query(guardTable({ schema: plan.target.schema, name: leaf.name }, migrationId));
   const state = session.isRecovering ? ['loading', 'resync'] : ['live', 'live'];

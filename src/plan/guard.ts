@@ -38,8 +38,12 @@ export function unguardTable(name: QualifiedName): string {
   return `drop trigger if exists ${TRIGGER} on ${quoteName(name)}`;
 }
 
-export function dropGuard(id: number): string {
-  return `drop function if exists ${quoteName(guardFunction(id))}() cascade`;
+/**
+ * @param triggers `cascade` removes those that are left, each under ACCESS EXCLUSIVE on its table and all in one transaction: for tables that the
+ * application does not use.
+ */
+export function dropGuard(id: number, triggers: 'cascade' | 'restrict'): string {
+  return `drop function if exists ${quoteName(guardFunction(id))}() ${triggers}`;
 }
 
 /** For the sessions that load and apply. */

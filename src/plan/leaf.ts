@@ -15,22 +15,25 @@ export const BOUND_CHECK = 'partitioner_bound';
  * The statements of one leaf. Create: standalone (PARTITION OF would lock the parent exclusively), without indexes and without
  * identity (17 and newer refuse to attach one that has it; they hand the parent's down). Finish: what the load would have slowed
  * down. Attach: in the transaction that makes the leaf live. Run in one go they make an empty, live leaf.
+ *
+ * @param like whose columns, defaults and constraints it gets: the source, as long as the target was made of it a moment ago.
  */
 export function planLeaf(
   table: SourceTable,
   target: QualifiedName,
   partitionKey: PartitionKey,
   leaf: LeafRange,
+  like: QualifiedName = table,
 ): Pick<PlannedLeaf, 'create' | 'finish' | 'attach'> {
   const name: QualifiedName = { schema: target.schema, name: leaf.name };
   return {
-    create: planCreate(table, partitionKey, name, leaf),
+    create: planCreate(table, partitionKey, name, leaf, like),
     finish: planFinish(table, partitionKey, name),
     attach: planAttach(target, partitionKey, name, leaf),
   };
 }
 
-function planCreate(table: SourceTable, partitionKey: PartitionKey, name: QualifiedName, leaf: LeafRange): DdlStep[] {
+function planCreate(table: SourceTable, partitionKey: PartitionKey, name: QualifiedName, leaf: LeafRange, like: QualifiedName): DdlStep[] {
   const on = quoteName(name);
   const key = quoteIdent(partitionKey.name);
   const bound = [
@@ -52,13 +55,13 @@ function planCreate(table: SourceTable, partitionKey: PartitionKey, name: Qualif
   return [
     {
       sql: [
-        `create table ${on} (like ${quoteName(table)} including defaults including generated including storage including compression including constraints`,
+        `create table ${on} (like ${quoteName(like)} including defaults including generated including storage including compression including constraints`,
         `${bound === '' ? '' : `, constraint ${BOUND_CHECK} check (${bound})`})`,
         table.accessMethod === '' ? '' : ` using ${quoteIdent(table.accessMethod)}`,
         table.options.length === 0 ? '' : ` ${storageClause(table.options)}`,
         table.tablespace === null ? '' : ` tablespace ${quoteIdent(table.tablespace)}`,
       ].join(''),
-      lock: `ACCESS SHARE on ${table.schema}.${table.name}`,
+      lock: `ACCESS SHARE on ${like.schema}.${like.name}`,
       why: 'standalone; its CHECK lets ATTACH skip the scan',
     },
     {

@@ -21,7 +21,7 @@ export interface DdlCase {
   /** In the short run that CI does. */
   readonly short?: true;
   /** Where it matters most; the short run takes turns else. */
-  readonly at?: { readonly moment: 'backfill'; readonly unit: 'table' };
+  readonly at?: { readonly moment: 'backfill' | 'between'; readonly unit: 'leaf' | 'table' };
 }
 
 const column = (name: string, condition: string): string =>
@@ -30,7 +30,12 @@ const constraint = (name: string, condition = 'true'): string =>
   `exists (select from pg_constraint where conrelid = 'app.events'::regclass and conname = '${name}' and ${condition})`;
 const index = (name: string, condition = 'true'): string =>
   `exists (select from pg_index where indrelid = 'app.events'::regclass and indexrelid = to_regclass('app.${name}') and indisvalid and ${condition})`;
+const everyLeaf = (condition: string): string =>
+  `(select bool_and(${condition}) from pg_inherits where inhparent = 'app.events'::regclass)`;
 const noIndex = (name: string): string => `to_regclass('app.${name}') is null`;
+
+/** More than the stream applies at once: what is done before and after it is not taken together. */
+const MUCH = `insert into app.events (at, v, doc) select timestamptz '2026-02-01' + n * interval '1 minute', 'much', repeat('m', 4000) from generate_series(1, 2000) n`;
 
 const OTHER_NAME = ['update app.renamed set kind = 1 where id = 5'];
 
@@ -165,11 +170,29 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     carried: `${column('kind', 'not attnotnull')} and exists (select from app.events where kind is null)`,
   },
   {
+    name: 'NOT NULL is dropped from the partition key',
+    statements: ['alter table app.events alter column at drop not null'],
+    outcome: 'harmless',
+  },
+  {
     name: 'NOT NULL is set, after the rows that broke it were mended',
     before: ['update app.events set v = null where id % 11 = 0'],
     statements: [`update app.events set v = 'mended' where v is null`, 'alter table app.events alter column v set not null'],
     outcome: 'follows',
     carried: column('v', 'attnotnull'),
+  },
+  {
+    name: 'NOT NULL is set, after a row that broke it came where no leaf is, and was mended',
+    statements: [
+      `insert into app.events (at, v) values ('2031-05-05', null)`,
+      MUCH,
+      `update app.events set v = 'mended' where v is null`,
+      'alter table app.events alter column v set not null',
+    ],
+    outcome: 'follows',
+    carried: `${column('v', 'attnotnull')} and ${everyLeaf(`exists (select from pg_attribute where attrelid = inhrelid and attname = 'v' and attnotnull)`)}`,
+    short: true,
+    at: { moment: 'between', unit: 'leaf' },
   },
   // Constraints and indexes
   {
@@ -179,6 +202,18 @@ export const SOURCE_CASES: readonly DdlCase[] = [
     outcome: 'follows',
     carried: constraint('positive', 'convalidated'),
     short: true,
+  },
+  {
+    name: 'a CHECK is added, after a row that broke it came where no leaf is, and was mended',
+    statements: [
+      `insert into app.events (at, kind) values ('2031-05-05', -5)`,
+      MUCH,
+      `update app.events set kind = 5 where kind < 0`,
+      'alter table app.events add constraint positive check (kind >= 0)',
+    ],
+    outcome: 'follows',
+    carried: `${constraint('positive', 'convalidated')} and ${everyLeaf(`exists (select from pg_constraint where conrelid = inhrelid and conname = 'positive' and convalidated and coninhcount = 1 and not conislocal)`)}`,
+    at: { moment: 'between', unit: 'table' },
   },
   {
     name: 'a CHECK is dropped, and broken',

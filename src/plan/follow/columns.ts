@@ -3,6 +3,7 @@ import { quoteIdent, quoteLiteral, quoteName } from '../../domain/identifier.ts'
 import type { Column } from '../../domain/table.ts';
 import type { AddedColumn, CopiedColumn, DdlStep, LateDefinition } from '../migration-plan.ts';
 import { columnSettings } from '../target.ts';
+import { standIn } from './late.ts';
 import { CannotFollow, type Followed, type FollowContext } from './rule.ts';
 
 const STORAGE: Readonly<Record<string, string>> = { p: 'plain', e: 'external', m: 'main', x: 'extended' };
@@ -41,7 +42,7 @@ export function followColumns(
         column,
         before.table.columns.find(({ attnum }) => attnum === row.attnum)!,
       );
-      alterations.push(...alterColumn(change, column, notNull));
+      alterations.push(...alterColumn(change, column, notNull, plan.partitionKey.name));
       what.push(`${name}: ${change.fields.map((field) => WORDS[field] ?? field).join(', ')}`);
       continue;
     }
@@ -97,8 +98,11 @@ function stopAtColumn({ fields }: ObjectChange, now: Column, before: Column): vo
   if (unknown !== undefined) throw new CannotFollow(`${name} was altered (${unknown})`);
 }
 
-/** Privileges are restated as a whole. Setting NOT NULL is left to the switch: the stream may still bring rows that break it. */
-function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set<string>): string[] {
+/**
+ * Privileges are restated as a whole. Setting NOT NULL is left to the switch: the stream may still bring rows that break it. Dropped it is in any
+ * case, with what stands for it: a switch that was taken back may have given it already.
+ */
+function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set<string>, partitionKey: string): string[] {
   const of = `alter column ${quoteIdent(column.name)}`;
   return fields.flatMap((field): string[] => {
     switch (field) {
@@ -109,7 +113,11 @@ function alterColumn({ fields, before }: ObjectChange, column: Column, late: Set
           late.add(column.name);
           return [];
         }
-        return late.delete(column.name) ? [] : [`${of} drop not null`];
+        return [
+          ...(late.delete(column.name) ? [`drop constraint if exists ${quoteIdent(standIn(column.name))}`] : []),
+          // The target's primary key has it: a NULL in it cannot be stored, and is told of when it comes.
+          ...(column.name === partitionKey ? [] : [`${of} drop not null`]),
+        ];
       case 'attstorage':
       case 'attcompression':
         throw new CannotFollow(`column "${column.name}" has another storage or compression`);

@@ -4,8 +4,8 @@ import type { DdlStep, LateDefinition } from '../migration-plan.ts';
 import { CannotFollow, type Followed, type FollowContext } from './rule.ts';
 
 /**
- * A CHECK that was added comes with the switch, one that was dropped goes at once: the stream brings rows that break it. Constraints that are an index
- * go with it, foreign keys and constraint triggers with the switch.
+ * A CHECK that was added comes with the switch, one that was dropped goes at once: the stream brings rows that break it. One that was added and dropped
+ * the target has where a switch was taken back. Constraints that are an index go with it, foreign keys and constraint triggers with the switch.
  */
 export function followConstraints(
   changes: readonly ObjectChange[],
@@ -24,7 +24,8 @@ export function followConstraints(
       case 'c':
         if (now?.connoinherit === true)
           throw new CannotFollow(`constraint "${name}" is NO INHERIT, which a partitioned table does not have`);
-        if (was && !checks.delete(name)) steps.push(...drop(name, [...roots, ...leaves]));
+        checks.delete(name);
+        if (was) steps.push(...drop(name, [...roots, ...leaves]));
         if (now) checks.add(name);
         what.push(`constraint "${name}" was ${now === null ? 'dropped' : was === null ? 'added' : 'altered'}`);
         break;

@@ -18,7 +18,7 @@ export function withoutLate(table: SourceTable, { late }: Pick<MigrationPlan, 'l
 }
 
 /** A CHECK that stands for NOT NULL until every row is known to keep it. */
-function standIn(column: string): string {
+export function standIn(column: string): string {
   return truncateIdent(`partitioner_not_null_${column}`);
 }
 
