@@ -10,6 +10,7 @@ export interface AfterLog {
 
 const LOCK_TIMEOUT_MS = 500;
 const RETRY_MS = 500;
+const CANCEL_MS = 1_000;
 
 /** Class 08 (connection), 53 (resources), 57 (operator intervention): not the step's fault. */
 const ELSEWHERE = /^(08|53|57)/;
@@ -61,11 +62,13 @@ async function runStep(
   { step, object, statement }: AfterStepRow,
   signal: AbortSignal,
 ): Promise<null | 'again' | { readonly message: string; readonly detail?: string | undefined }> {
+  const over = new AbortController();
   const cancel = (): void => {
-    void cancelBackend(settings, client, 'partitioner after');
+    void cancelUntil(over.signal, () => cancelBackend(settings, client, 'partitioner after'));
   };
   signal.addEventListener('abort', cancel, { once: true });
   try {
+    signal.throwIfAborted(); // while the step was looked up: nobody calls the listener for that any more
     await inTransaction(client, async () => {
       // The daemon and `finish` may both be at it.
       const claimed = await store(client, 'cutover/claim-after-step', [migrationId, step]);
@@ -83,6 +86,15 @@ async function runStep(
     await addHistory(client, migrationId, 'after step failed', failure.toJSON());
     return failure;
   } finally {
+    over.abort();
     signal.removeEventListener('abort', cancel);
+  }
+}
+
+/** Cancels again and again: one cancel may come between two statements, or find no connection. */
+async function cancelUntil(over: AbortSignal, cancel: () => Promise<void>): Promise<void> {
+  while (!over.aborted) {
+    await cancel();
+    await sleep(CANCEL_MS, undefined, { signal: over }).catch(() => undefined);
   }
 }
