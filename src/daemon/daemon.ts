@@ -103,9 +103,9 @@ async function serve(
   const closing: (() => Promise<void>)[] = [];
   const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
-    await completeControlSchema(control);
     migration = await fetchMigrationById(control, id);
-    if (!migration) return; // aborted while we stood by
+    if (!migration) return; // aborted while we stood by: the control schema went with it
+    await completeControlSchema(control);
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
     settings = { ...settings, claim: await takeOver(control, id) };
     await beat(control);
