@@ -7,8 +7,8 @@ import type { Recovery } from '../pg/recovery-store.ts';
 import { KEY_TABLES, keyTable } from '../plan/apply-sql.ts';
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { planStaging, stagingName } from '../plan/staging.ts';
+import { dropFreeSlot } from './drop-slot.ts';
 import { createPublication, createSlot, type FollowHooks } from './follow.ts';
-import { dropFreeSlot } from './slot-loss.ts';
 
 type Planned = Migration & { readonly plan: MigrationPlan };
 

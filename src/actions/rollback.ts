@@ -35,13 +35,13 @@ export async function dropForward(settings: ConnectionSettings, parent: Migratio
 
 /**
  * What a switch back leaves behind, or a cutover that was killed before its lock: the way back's slot, publication and tables, and the
- * materialized views that made way for others, both times. Safe to repeat.
+ * materialized views that made way for others, both times. Safe to repeat. A slot that somebody else reads is waited for.
  */
-export async function settleRolledBack(client: Client, parent: Migration): Promise<void> {
+export async function settleRolledBack(client: Client, parent: Migration, hooks: FollowHooks): Promise<void> {
   const taken = (await listWaysBack(client, parent.id)).filter(({ phase }) => phase === 'done');
   for (const id of taken.length === 0 ? [] : [parent.id, ...taken.map((wayBack) => wayBack.id)]) {
     await dropRetiredViews(client, id);
     await dropTwins(client, id);
   }
-  await dropWaysBack(client, parent.id);
+  await dropWaysBack(client, parent.id, hooks);
 }

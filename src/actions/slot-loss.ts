@@ -1,11 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
-import { sqlState, type Client } from '../pg/client.ts';
+import type { Client } from '../pg/client.ts';
 import { fetchSlot, store } from '../pg/control-store.ts';
-import type { FollowHooks } from './follow.ts';
-
-const OBJECT_IN_USE = '55006';
-const RETRY_MS = 250;
 
 /** Why the slot cannot bring every change after the applied position; null when it can. */
 export async function fetchSlotLoss(client: Client, slotName: string, appliedLsn: Lsn): Promise<string | null> {
@@ -29,20 +24,4 @@ export async function describeHolder(client: Client, slotName: string): Promise<
     host,
   } = row as { pid: number; application_name: string | null; role: string | null; host: string | null };
   return `pid ${pid}${name === null || name === '' ? '' : ` "${name}"`}${role === null ? '' : ` of ${role}`}${host === null ? '' : ` from ${host}`}`;
-}
-
-/** Drops the slot if it is there; one that is read is waited for, with its reader named. */
-export async function dropFreeSlot(client: Client, slotName: string, { onWaiting, signal }: FollowHooks): Promise<void> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      await store(client, 'store/drop-slot', [slotName]);
-      return;
-    } catch (error) {
-      if (sqlState(error) !== OBJECT_IN_USE) throw error;
-      const holder = await describeHolder(client, slotName);
-      if (holder !== null) onWaiting(`replication slot "${slotName}", which ${holder} reads`);
-      await sleep(RETRY_MS, undefined, { signal });
-    }
-  }
 }

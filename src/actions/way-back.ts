@@ -13,7 +13,7 @@ import { publicationName, slotName } from '../plan/names.ts';
 import { planResyncSql } from '../plan/resync-sql.ts';
 import { comparedColumns, planVerifySql } from '../plan/verify-sql.ts';
 import { planWayBack, type WayBackFacts } from '../plan/way-back.ts';
-import { dropSlot } from './drop-slot.ts';
+import { describeHeld, dropFreeSlot, dropSlot, tryDropSlot } from './drop-slot.ts';
 import { createPublication, createSlot, type FollowHooks } from './follow.ts';
 import type { SwapDirection } from './swap-direction.ts';
 import { WHOLE_TABLE } from './verify-range.ts';
@@ -115,10 +115,13 @@ export async function dropUnopened(client: Client, migrationId: number): Promise
   if (!opened) await dropWaysBack(client, migrationId);
 }
 
-/** Removes every way back of a migration, open or not: slots, publications, key tables, rows; and what is left of one that nobody knows. Safe to repeat. */
-export async function dropWaysBack(client: Client, migrationId: number): Promise<void> {
+/**
+ * Removes every way back of a migration, open or not: slots, publications, key tables, rows; and what is left of one that nobody knows. Safe to repeat.
+ * `hooks` as for stopStream.
+ */
+export async function dropWaysBack(client: Client, migrationId: number, hooks?: FollowHooks): Promise<void> {
   for (const { id, slotName: slot, publicationName: publication } of await listWaysBack(client, migrationId)) {
-    await stopStream(client, { slotName: slot, publicationName: publication });
+    await stopStream(client, { slotName: slot, publicationName: publication }, hooks);
     await client.query(`drop table if exists ${KEY_TABLES.map((kind) => quoteName(keyTable(kind, id))).join(', ')}`);
     await client.query('delete from partitioner.migration where id = $1', [id]);
   }
@@ -129,13 +132,29 @@ export async function dropWaysBack(client: Client, migrationId: number): Promise
     });
 }
 
-/** A stream ends, of whichever direction: nothing retains WAL any more. */
+/**
+ * A stream ends, of whichever direction: nothing retains WAL any more. With `hooks` a slot that somebody else reads is waited for, as long as it takes: for
+ * who stays. Without them it throws WRONG_PHASE soon.
+ */
 export async function stopStream(
   client: Client,
   { slotName: slot, publicationName: publication }: Pick<Migration, 'slotName' | 'publicationName'>,
+  hooks?: FollowHooks,
 ): Promise<void> {
-  await dropSlot(client, slot);
+  await (hooks ? dropFreeSlot(client, slot, hooks) : dropSlot(client, slot));
   if (publication !== '') await client.query(`drop publication if exists ${quoteIdent(publication)}`);
+}
+
+/** The same at once, for who has more to do than to wait: whether it has ended. */
+export async function tryStopStream(
+  client: Client,
+  stream: Pick<Migration, 'slotName' | 'publicationName'>,
+  { onWaiting }: Pick<FollowHooks, 'onWaiting'>,
+): Promise<boolean> {
+  const held = await tryDropSlot(client, stream.slotName);
+  onWaiting(held === null ? null : describeHeld(stream.slotName, held));
+  if (held === null) await stopStream(client, stream);
+  return held === null;
 }
 
 async function fetchOid(client: Client, name: QualifiedName): Promise<number> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dropFreeSlot } from '../actions/drop-slot.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
-import { dropFreeSlot } from '../actions/slot-loss.ts';
 import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { invariant, MigratorError } from '../errors.ts';

@@ -16,6 +16,7 @@ import { startLimits } from '../pg/throttle-store.ts';
 import { abortToTheEnd, isGone } from './abort-to-the-end.ts';
 import { Display } from './display.ts';
 import { keepBeating } from './heartbeat.ts';
+import { whileHeld } from './held-slot.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runFollowing } from './run-following.ts';
@@ -104,9 +105,9 @@ async function serve(
   const closing: (() => Promise<void>)[] = [];
   const beat = (client: Client): Promise<unknown> => store(client, 'store/beat', [id, process.pid, hostname(), lock.backendPid, since]);
   try {
-    await completeControlSchema(control);
     migration = await fetchMigrationById(control, id);
-    if (!migration) return; // aborted while we stood by
+    if (!migration) return; // aborted while we stood by: the control schema went with it
+    await completeControlSchema(control);
     if (!fitsPhase('start', migration.phase)) throw refusePhase(migration);
     settings = { ...settings, claim: await takeOver(control, id) };
     await beat(control);
@@ -137,7 +138,7 @@ async function serve(
 /** Follows the source until the command that ends it; whether the daemon has more to do. */
 async function work(worker: Worker, migration: Migration): Promise<boolean> {
   const { control, settings, log, signal } = worker;
-  await settleRolledBack(control, migration);
+  await settleRolledBack(control, migration, whileHeld(worker, migration.id));
   if (!migration.plan) {
     const table = await fetchDecided(control, migration.source, migration.options);
     if (!table || table.oid !== migration.sourceOid || (await fetchFingerprint(control, table.oid)) !== migration.fingerprint) {

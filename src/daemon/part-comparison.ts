@@ -89,12 +89,6 @@ export class PartComparison {
     }
   }
 
-  /** Ends what runs after its range, and waits for that. */
-  async stop(): Promise<void> {
-    this.#pass = -1;
-    await Promise.allSettled(this.#running.values());
-  }
-
   /** Makes what runs fail soon. */
   abandon(reason: unknown): void {
     this.#sessions.abandon(reason);

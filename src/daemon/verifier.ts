@@ -81,6 +81,7 @@ export class Verifier {
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, failed.signal, this.#ended.signal]);
     const onStop = (): void => {
+      this.#gate.close(stop.reason);
       this.#parts.abandon(stop.reason);
       if (this.#session) abandon(this.#session);
     };
@@ -91,6 +92,8 @@ export class Verifier {
       while (!stop.aborted) {
         const begun = performance.now();
         const isBusy = await this.#gate.pass(async () => this.#recheck(this.#session!));
+        // Not in there: a part that waits for the gate, or for a resume, would be waited for.
+        if (this.#isOutgrown) await this.#gate.hold(() => this.#giveUp(this.#session!));
         // With many leaves one comparison costs as much for a key as for a thousand: they are gathered.
         const most = this.#parts.isEveryLive ? MOST_PAUSE_MS.live : MOST_PAUSE_MS.loading;
         const pause = Math.max(TICK_MS, Math.min(most, 4 * (performance.now() - begun)));
@@ -104,6 +107,7 @@ export class Verifier {
     } finally {
       failed.abort(new Error('the verification has stopped'));
       stop.removeEventListener('abort', onStop);
+      this.#gate.close(stop.reason);
       await this.#parts.close();
       if (this.#session) await close(this.#session);
     }
@@ -126,6 +130,7 @@ export class Verifier {
     for (let round = 0; round < 100; round++) {
       signal.throwIfAborted();
       const { probes, behind, isUnsettled } = await this.#recheckOnce(this.#session!);
+      if (this.#isOutgrown) await this.#giveUp(this.#session!);
       if (isUnsettled) await sleep(RETRY_MS, undefined, { signal });
       else if (behind === 0 && probes <= PROVABLE) return;
     }
@@ -183,19 +188,25 @@ export class Verifier {
     if (different > this.#state.differences)
       this.#options.log.error({ differences: different }, 'source and target differ: the cutover is refused; see partitioner verify');
     this.#state = { ...this.#state, behind: rechecked.behind, differences: different, suspected };
-    if (rechecked.behind > MOST_BEHIND) await this.#giveUp(client);
     return rechecked;
   }
 
-  /** The log has outgrown what is compared again: everything is compared anew instead. */
+  get #isOutgrown(): boolean {
+    return this.#state.behind > MOST_BEHIND;
+  }
+
+  /**
+   * The log has outgrown what is compared again: everything is compared anew instead. For who holds the gate; parts that wait outside are of the old pass,
+   * and end when they come in.
+   */
   async #giveUp(client: Client): Promise<void> {
     const { migrationId, sql, log } = this.#options;
     log.warn({ keys: this.#state.behind }, 'more keys change than can be compared again: the verification begins anew');
-    await this.#parts.stop();
     await client.query(sql.forgetLog);
     await client.query(sql.forgetSuspects);
     await store(client, 'verify/begin-pass', [migrationId]);
     await this.#reload();
+    this.#state = { ...this.#state, behind: 0 };
   }
 
   async #refresh(client: Client): Promise<void> {

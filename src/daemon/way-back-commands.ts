@@ -6,6 +6,7 @@ import { tableWord } from '../domain/command-word.ts';
 import { quoteName } from '../domain/identifier.ts';
 import { MigratorError } from '../errors.ts';
 import { emitMessage, fetchMigrationById, store } from '../pg/control-store.ts';
+import { fetchWayBack, isOpenWayBack } from '../pg/way-back-store.ts';
 import { untilReady } from './assert-ready.ts';
 import { switchContext, type CommandEnd, type CommandOptions, type RunningWayBack } from './command-context.ts';
 
@@ -35,7 +36,7 @@ export async function runWayBackCommand(
 
 async function runRollback(
   options: CommandOptions,
-  { parent, row, afterSteps }: RunningWayBack,
+  { parent, row: started, afterSteps }: RunningWayBack,
   limits: Record<string, unknown>,
 ): Promise<CutoverReceipt> {
   const { settings, state, signal } = options;
@@ -43,14 +44,16 @@ async function runRollback(
   state.cutting$.next(true);
   await afterSteps.stop();
   try {
+    const now = await fetchWayBack(options.listener, parent.id); // the steps have altered what it knows of the partitioned table
+    const row = isOpenWayBack(now) ? now : started;
     const context = switchContext(options, limits);
     const caughtUp = async (): Promise<void> => context.passed(await emitMessage(options.listener, 'leaf'));
     await prepareForward(settings, parent, row.facts.table, context);
     return await cutover({ ...context, migration: row, table: row.facts.table, direction: rollbackDirection(parent, row, caughtUp) });
   } catch (error) {
-    const now = await fetchMigrationById(options.listener, parent.id).catch(() => null);
-    if (now?.phase === 'rolled_back') return now.receipt as CutoverReceipt; // the answer to its commit got lost on the way
-    if (now) await dropForward(settings, parent).catch(() => undefined);
+    const after = await fetchMigrationById(options.listener, parent.id).catch(() => null);
+    if (after?.phase === 'rolled_back') return after.receipt as CutoverReceipt; // the answer to its commit got lost on the way
+    if (after) await dropForward(settings, parent).catch(() => undefined);
     afterSteps.start();
     throw error;
   } finally {

@@ -11,6 +11,7 @@ import { fetchWayBack, isOpenWayBack, type OpenWayBack, type WayBack } from '../
 import type { MigrationPlan } from '../plan/migration-plan.ts';
 import { createAfterRunner } from './after-runner.ts';
 import { serveClosed } from './closed-way-back.ts';
+import { whileHeld } from './held-slot.ts';
 import type { DaemonOptions } from './options.ts';
 import { decideRetry, explainError } from './retry.ts';
 import { runMigration } from './run-migration.ts';
@@ -32,6 +33,7 @@ export interface Worker extends DaemonOptions {
 export async function serveSwitched(worker: Worker, migration: Migration): Promise<boolean> {
   const { control, settings, log, signal } = worker;
   const wayBack = await fetchWayBack(control, migration.id);
+  await stopStream(control, migration, whileHeld(worker, migration.id)); // whoever reads it: a daemon stays, until the slot is gone
   await settleSwitched(control, migration, { keepsKeys: isOpenWayBack(wayBack) });
   if (isOpenWayBack(wayBack)) return followWayBack(worker, migration as Migration & { plan: MigrationPlan }, wayBack);
   if (wayBack?.phase === 'failed') return serveClosed(worker, migration);
@@ -94,10 +96,12 @@ function explainCause(error: unknown): string {
   return message;
 }
 
-/** Loud, and for good: the retired table is no longer exact, and its slot must not retain WAL. The application notices nothing. */
+/**
+ * Loud, and for good: the retired table is no longer exact, and its slot must not retain WAL: who serves what is closed drops it. The application notices
+ * nothing.
+ */
 async function closeWayBack({ control, log }: Worker, parent: Migration, row: WayBack, failure: MigratorError): Promise<void> {
   log.error({ migration: parent.id, code: failure.code, err: failure.message, detail: failure.detail }, 'THE WAY BACK IS CLOSED');
   await store(control, 'rollback/close', [row.id, 'failed', JSON.stringify(failure)]);
   await addHistory(control, parent.id, 'way back closed', failure.toJSON());
-  await stopStream(control, row);
 }

@@ -139,10 +139,10 @@ function isWaitingForUs({ state, waitEvent }: BackendState, client: Inside): boo
   return waitEvent === 'ClientWrite';
 }
 
-/** A COPY … FROM STDIN whose end has not been sent. */
+/** A COPY … FROM STDIN to which rows may come yet. One that was given up has said so: an answer is due. */
 function isCopyIn(query: unknown): boolean {
   const stream = query as Partial<Writable> | null;
-  return stream?.writableEnded === false;
+  return stream?.writableEnded === false && stream.destroyed !== true;
 }
 
 /** What a walsender waits in that has nothing to do; any other one is at work, and answers when it is done. */

@@ -7,6 +7,7 @@ import { copyThrough } from '../../src/pg/copy.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { holds, until } from '../support/daemon.ts';
 import { startFaultProxy, type FaultProxy, type Moment } from '../support/fault-proxy.ts';
+import { startMuteProxy } from '../support/mute-proxy.ts';
 import { createSlot, currentLsn, openClient, openStream } from './open-stream.ts';
 
 /** A connection of which nobody says that it is gone: no FIN, no reset. */
@@ -19,8 +20,12 @@ function startProxy(database: TestDatabase): Promise<FaultProxy> {
 }
 
 function throughProxy(database: TestDatabase, proxy: FaultProxy): ConnectionSettings {
+  return throughPort(database, proxy.ports.daemon);
+}
+
+function throughPort(database: TestDatabase, port: number): ConnectionSettings {
   const url = new URL(database.url);
-  url.port = String(proxy.ports.daemon);
+  url.port = String(port);
   url.searchParams.set('keepalives_idle', '1');
   url.searchParams.set('connect_timeout', '2');
   return resolveConnection({ databaseUrl: url.href }, {});
@@ -102,6 +107,31 @@ test('what takes its time is left alone: a long statement, one that waits for a 
   expect(await copyThrough(reader, slow, writer, 'copy public.b from stdin', new AbortController().signal)).toMatchObject({ rows: 1 });
   for (const client of [sleeper, waiter, reader, writer]) await close(client);
 });
+
+test.each(['its reader is found lost', 'it is called off'])(
+  'nothing passes any more on either side of a copy, and %s: it fails',
+  async (end) => {
+    await using database = await createDatabase();
+    const control = await database.client();
+    await control.query('create table public.b (v text)');
+    const { host, port } = database.settings.clientConfig as { host: string; port: number };
+    await using proxy = await startMuteProxy({ host, port });
+    const settings = throughPort(database, proxy.port);
+    const open = (name: string): Promise<Client> => connect(settings, { applicationName: `partitioner half ${name}` });
+    const [reader, writer] = [await open('reader'), await open('writer')];
+    const calledOff = new AbortController();
+    const slow = `copy (select 'x' from generate_series(1, 1000) union all select 'y' from (select pg_sleep(3)) s) to stdout`;
+    const copied = copyThrough(reader, slow, writer, 'copy public.b from stdin', calledOff.signal);
+    const outcome = Promise.race([copied, sleep(20_000, 'nothing', { ref: false })]);
+    outcome.catch(() => undefined);
+    const waits = `from pg_stat_activity where application_name like 'partitioner half%' and state = 'active' and wait_event in ('PgSleep', 'ClientRead')`;
+    await until(control, 'the middle of it', () => holds(control, `(select count(*) = 2 ${waits})`));
+    expect([proxy.mute('partitioner half reader'), proxy.mute('partitioner half writer')]).toEqual([1, 1]);
+    if (end === 'it is called off') calledOff.abort();
+    await expect(outcome).rejects.toThrow();
+    for (const client of [reader, writer]) await close(client);
+  },
+);
 
 test.each(['before', 'during'] as const)(
   'a walsender of which nothing is heard any more, %s its stream: the stream fails, and the slot is free',

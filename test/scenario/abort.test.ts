@@ -1,3 +1,4 @@
+import pino from 'pino';
 import { expect, test } from 'vitest';
 import type { Client } from '../../src/pg/client.ts';
 import { catalogSnapshot } from '../support/catalog-snapshot.ts';
@@ -5,6 +6,7 @@ import { createDatabase } from '../support/database.ts';
 import { store } from '../../src/pg/control-store.ts';
 import { command, holds, startDaemon, until, untilPhase } from '../support/daemon.ts';
 import { createEvents, EVENTS, endProcess } from '../support/events-table.ts';
+import { leftovers, NO_LEFTOVERS } from '../support/oracle.ts';
 import { partitioner, startPartitioner } from '../support/partitioner.ts';
 
 /** `abort` at any moment leaves the catalog as it was, to the row. */
@@ -51,6 +53,23 @@ test.each(Object.entries(MOMENTS))('abort %s, when the daemon has been killed', 
   expect(await partitioner(['abort', 'app.events'], { DATABASE_URL: database.url })).toMatchObject({ code: 0, stderr: '' });
   expect(await catalogSnapshot(control)).toEqual(before);
   await expectTableToWork(control);
+});
+
+test('abort with a second daemon that stands by: nothing is made again', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await createEvents(control, 1_000);
+  const before = await catalogSnapshot(control);
+  await using first = startDaemon(database.settings, 'app.events');
+  const { id } = await untilPhase(control, 'ready');
+  const said: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line) => void said.push(line) });
+  await using second = startDaemon(database.settings, 'app.events', {}, { log });
+  await until(control, 'it stands by', () => Promise.resolve(said.some((line) => line.includes('standing by'))));
+  await command(control, id, 'abort');
+  await Promise.all([first.ended, second.ended]);
+  expect(await leftovers(control)).toEqual(NO_LEFTOVERS);
+  expect(await catalogSnapshot(control)).toEqual(before);
 });
 
 test('abort when the daemon has been killed while its slot was being made: a transaction still runs', async () => {

@@ -41,3 +41,29 @@ test('a NOT NULL and a CHECK that came late are dropped after a rollback: rows t
   expect(await differingRows(control, { schema: 'app', name }, { schema: 'app', name: 'events' })).toEqual([]);
   expect(await holds(control, `exists (select from pg_constraint where conrelid = 'app.events'::regclass and contype = 'c')`)).toBe(false);
 });
+
+test('what the steps after the switch make of a late NOT NULL and a late CHECK does not stand in the way of the rollback', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await createEvents(control, 500);
+  await using daemon = startDaemon(database.settings, 'app.events');
+  await untilPhaseOf(daemon, control, 'ready');
+  await control.query('alter table app.events alter column v set not null, add constraint positive check (kind >= 0)');
+  await until(control, 'it is followed', () =>
+    holds(control, `(select plan #> '{late,notNull}' = '["v"]' from partitioner.migration where reverse_of is null)`),
+  );
+  await switchOver(daemon, control);
+  await until(control, 'the steps are done', () =>
+    holds(control, `(select count(*) > 0 and bool_and(done_at is not null) from partitioner.after_step)`),
+  );
+  await control.query(`comment on table app.events is 'altered by somebody else'`);
+  await expect(switchBack(control)).rejects.toThrow(/SOURCE_CHANGED/);
+  await control.query(`comment on table app.events is 'what happened'`);
+  await switchBack(control);
+  await expectKind(control, 'r');
+  expect(await holds(control, `(select attnotnull from pg_attribute where attrelid = 'app.events'::regclass and attname = 'v')`)).toBe(
+    true,
+  );
+  await switchOver(daemon, control);
+  await expectKind(control, 'p');
+});

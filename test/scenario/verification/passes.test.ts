@@ -1,6 +1,8 @@
+import pino from 'pino';
 import { expect, test } from 'vitest';
+import { sendCommand } from '../../../src/actions/command.ts';
 import type { Client } from '../../../src/pg/client.ts';
-import { createDatabase } from '../../support/database.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { command, holds, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { createEvents, startLoad, switchAndCompare } from '../../support/events-table.ts';
 
@@ -45,23 +47,27 @@ test.each([
   await daemon.ended;
 });
 
-test('when more keys change than are compared again, everything is compared anew', { timeout: 120_000 }, async () => {
-  await using database = await createDatabase();
-  const client = await database.client();
-  await createEvents(client, 3_000);
-  await using daemon = startDaemon(database.settings, 'app.events');
-  const { id } = await untilPhase(client, 'ready');
+/** Has the log of a migration hold numbers of millions of changes, that nobody has to wait for. */
+async function outgrow(database: TestDatabase, client: Client, id: number): Promise<void> {
   const keeper = await database.client('keeper');
   await keeper.query('begin; lock table partitioner.verification in access exclusive mode');
   const isLogged = (count: number): Promise<boolean> =>
     holds(client, `(select count(*) >= ${String(count)} from partitioner.changed_${String(id)})`);
   await client.query('update app.events set kind = kind + 1 where id = 5');
   await until(client, 'a change in the log', () => isLogged(1));
-  // Numbers of millions of changes, that nobody has to wait for.
   await client.query(`select setval(pg_get_serial_sequence('partitioner.changed_${String(id)}', 'n'), 10000000)`);
   await client.query('update app.events set kind = kind + 1 where id <= 300');
   await until(client, 'the changes in the log', () => isLogged(301));
   await keeper.query('commit');
+}
+
+test('when more keys change than are compared again, everything is compared anew', { timeout: 120_000 }, async () => {
+  await using database = await createDatabase();
+  const client = await database.client();
+  await createEvents(client, 3_000);
+  await using daemon = startDaemon(database.settings, 'app.events');
+  const { id } = await untilPhase(client, 'ready');
+  await outgrow(database, client, id);
   await until(client, 'another pass', async () => (await fetchPass(client)).pass === 2);
   await untilPhase(client, 'ready');
   await until(client, 'the pass done', async () =>
@@ -71,6 +77,25 @@ test('when more keys change than are compared again, everything is compared anew
     ),
   );
   expect(await holds(client, '(select not tainted from partitioner.verification)')).toBe(true);
+  await switchAndCompare(client);
+  await daemon.ended;
+});
+
+test('while it is paused, what is compared anew waits for nobody: commands are taken', { timeout: 120_000 }, async () => {
+  await using database = await createDatabase();
+  const client = await database.client();
+  await createEvents(client, 3_000);
+  const said: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line) => void said.push(line) });
+  await using daemon = startDaemon(database.settings, 'app.events', {}, { log });
+  const { id } = await untilPhase(client, 'ready');
+  await command(client, id, 'pause');
+  expect(await command(client, id, 'verify')).toMatchObject({ pass: 2 });
+  await outgrow(database, client, id);
+  await until(client, 'it begins anew', () => Promise.resolve(said.some((line) => line.includes('the verification begins anew'))));
+  expect(await sendCommand(client, id, 'verify', {}, { waitMs: 15_000 })).toMatchObject({ ok: true, pass: 4 });
+  await command(client, id, 'resume');
+  await until(client, 'the pass done', async () => (await fetchPass(client)).rows === 3_000);
   await switchAndCompare(client);
   await daemon.ended;
 });
