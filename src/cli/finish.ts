@@ -9,6 +9,7 @@ import { requireMigration, requirePhase, type FoundMigration } from './find-migr
 import { print, printJson } from './output.ts';
 import type { Verb } from './program.ts';
 import { oneTable, openSession, withSession } from './session.ts';
+import { onStopSignal } from './stop-signal.ts';
 
 const WAIT_MS = 300_000;
 const POLL_MS = 50;
@@ -30,7 +31,7 @@ export const finish: Verb = async (invocation) => {
     }
     return found;
   });
-  await finishMigration(session.connection, migration.id, { dropRetired }, session.log);
+  await interruptibly(migration, (signal) => finishMigration(session.connection, migration.id, { dropRetired, signal }, session.log));
   if (invocation.json) printJson({ migration: migration.id, source: migration.source, finished: true, retiredDropped: dropRetired });
   else
     print(
@@ -38,6 +39,22 @@ export const finish: Verb = async (invocation) => {
     );
   return 0;
 };
+
+/** It waits for whoever uses a leaf or the retired table: Ctrl-C ends that, and nothing is half-done. */
+async function interruptibly({ source }: FoundMigration, run: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const stop = onStopSignal();
+  try {
+    await run(stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    throw new MigratorError('WRONG_PHASE', `interrupted before the migration of ${source} was finished`, {
+      detail: 'the application goes on with the partitioned table; nothing is half-done',
+      hint: `partitioner finish ${tableWord(source)} goes on`,
+    });
+  } finally {
+    stop.dispose();
+  }
+}
 
 /** It has answered, and still writes down how it ended: what it writes to must not be taken away meanwhile. */
 async function untilDaemonEnded(client: Client, { id, source }: FoundMigration): Promise<void> {

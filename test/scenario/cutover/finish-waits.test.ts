@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { finishMigration } from '../../../src/actions/finish.ts';
 import type { Client } from '../../../src/pg/client.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { command, holds, startDaemon, until, untilPhase } from '../../support/daemon.ts';
@@ -70,19 +69,20 @@ test.each(['a leaf', 'the retired table'] as const)('finish while a report reads
   expect(await holds(control, GUARDED)).toBe(false);
 });
 
-test('finish that is called off while it waits has removed nothing that the next one needs', async () => {
+test('finish that is interrupted while it waits has removed nothing that the next one needs', async () => {
   await using database = await createDatabase();
-  const { control, id, report } = await switchedWhileBusy(database);
-  const stop = new AbortController();
-  const warned: string[] = [];
-  const log = { info: () => undefined, error: () => undefined, warn: (_: object, message: string) => void warned.push(message) };
-  const finish = finishMigration(database.settings, id, { dropRetired: false, signal: stop.signal }, log);
-  finish.catch(() => undefined);
-  await until(control, 'finish waits', () => Promise.resolve(warned.length > 0));
-  stop.abort();
-  await expect(finish).rejects.toThrow('abort');
+  const { control, id, report, pid } = await switchedWhileBusy(database);
+  const env = { DATABASE_URL: database.url };
+  const finish = startPartitioner(['finish', 'app.events'], env);
+  await until(control, 'finish waits', () => Promise.resolve(finish.output().stderr.includes(`pid ${String(pid)} `)));
+  finish.signal('SIGINT');
+  expect(await finish.ended).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('interrupted before the migration of app.events was finished'),
+  });
   expect(await holds(control, `(select phase from partitioner.migration where id = ${id}) = 'switched' and ${GUARDED}`)).toBe(true);
   await report.query('rollback');
-  await finishMigration(database.settings, id, { dropRetired: true }, log);
+  expect(await startPartitioner(['finish', 'app.events', '--drop-retired'], env).ended).toMatchObject({ code: 0 });
+  await until(control, 'the sessions end', async () => (await leftovers(control)).sessions.length === 0);
   expect(await leftovers(control)).toEqual(NO_LEFTOVERS);
 });
