@@ -37,10 +37,12 @@ select
   p.lsn::text as applied_lsn,
   coalesce(p.anomalies, 0) as anomalies,
   greatest(0, pg_wal_lsn_diff(h.wal, greatest(p.lsn, s.confirmed_flush_lsn)))::bigint as lag_bytes,
-  -- The stream of a quiet table brings no transaction: then the slot's confirmed position, moved by keepalives, tells that nothing waits.
+  -- The stream of a quiet table brings no transaction: then the slot's confirmed position, moved by keepalives, tells that nothing waits, unless the
+  -- daemon says that something does.
   case
     when p.lsn is null then null
     when greatest(p.lsn, s.confirmed_flush_lsn) >= h.wal then 0
+    when s.active and behind.since is not null then greatest(0, extract(epoch from h.now - greatest(p.commit_time, behind.since)))
     when s.active and s.confirmed_flush_lsn >= p.lsn and p.partial_lsn is null then 0
     else greatest(0, extract(epoch from h.now - case
       when s.confirmed_flush_lsn >= p.lsn and p.partial_lsn is null then greatest(p.commit_time, d.seen_at, m.created_at)
@@ -90,6 +92,8 @@ cross join lateral (
 ) stream
 left join partitioner.position p on p.migration = stream.id
 left join partitioner.daemon d on d.migration = m.id
+-- Not by name: a daemon of an older version has not made the column.
+left join lateral (select (to_jsonb(d) ->> 'behind_since')::timestamptz as since) behind on true
 left join pg_replication_slots s on s.slot_name = stream.slot_name and s.database = current_database()
 left join lateral (
   select

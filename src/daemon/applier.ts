@@ -47,6 +47,8 @@ export class Applier {
   /** Of changes from before the source's last columns. */
   #pad: PadTuple | null = null;
   #idleWrittenAt = 0;
+  #pendingSince: number | null = null;
+  readonly #now: () => number;
   #ended: { readonly error: unknown } | null = null;
 
   /**
@@ -56,6 +58,7 @@ export class Applier {
   constructor(session: ApplierSession, replication: Replication, sliceBytes: number, now: () => number) {
     this.session = session;
     this.#replication = replication;
+    this.#now = now;
     const { plan } = session;
     this.#builder = new BatchBuilder(
       session.position,
@@ -78,8 +81,9 @@ export class Applier {
       gatherMap(
         (events) => {
           for (const event of events) this.#builder.push(this.#pad === null ? event : padded(event, plan.sourceOid, this.#pad));
+          if (this.#builder.isPending) this.#pendingSince ??= this.#now();
         },
-        () => this.#work(now),
+        () => this.#work(),
       ),
       filter((event) => event !== null),
       tap({
@@ -92,6 +96,11 @@ export class Applier {
 
   get position(): Lsn {
     return this.session.position.lsn;
+  }
+
+  /** For how long there have been changes that are not applied, in ms; null while there are none. */
+  get pendingMs(): number | null {
+    return this.#pendingSince === null ? null : this.#now() - this.#pendingSince;
   }
 
   /** Whether somebody waits for a position. */
@@ -137,7 +146,7 @@ export class Applier {
     });
   }
 
-  async #work(now: () => number): Promise<AppliedEvent | null | false> {
+  async #work(): Promise<AppliedEvent | null | false> {
     // By what is committed, not by what is gathered: the rest of a transaction may be waiting already.
     if (this.session.position.partialLsn === null) {
       const job = this.#jobs.shift();
@@ -152,14 +161,17 @@ export class Applier {
       }
       if (this.session.repair.size > 0 && (await this.#repair())) return { type: 'job' };
     }
-    const idle = now() - this.#idleWrittenAt >= IDLE_POSITION_MS;
+    const idle = this.#now() - this.#idleWrittenAt >= IDLE_POSITION_MS;
     const batch = this.#builder.take(idle || this.#waiters.size > 0);
-    if (!batch) return false;
-    const begun = now();
+    if (!batch) {
+      if (!this.#builder.isPending) this.#pendingSince = null;
+      return false;
+    }
+    const begun = this.#now();
     const applied = await applyBatch(this.session, batch);
-    this.#idleWrittenAt = now();
+    this.#idleWrittenAt = this.#now();
     this.#settle(batch);
-    return { type: 'batch', applied, seconds: (now() - begun) / 1000 };
+    return { type: 'batch', applied, seconds: (this.#now() - begun) / 1000 };
   }
 
   async #repair(): Promise<boolean> {

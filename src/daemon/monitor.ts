@@ -14,6 +14,7 @@ import { OutrunWatch } from './outrun.ts';
 import type { Pool } from './pool.ts';
 import type { SharedState } from './shared-state.ts';
 import { describePace } from './throttle.ts';
+import { ToldBehind } from './told-behind.ts';
 import type { Verifier } from './verifier.ts';
 
 const SAMPLE_MS = 1_000;
@@ -35,6 +36,7 @@ export interface MonitorOptions {
 export function monitor$(options: MonitorOptions): Observable<Status> {
   let phase = options.migration.phase;
   const outrun = new OutrunWatch(options.log, options.maxLag.bytes);
+  const behind = new ToldBehind(options.applier, options.migration.id);
   return timer(0, SAMPLE_MS).pipe(
     exhaustMap(() => options.desk.use(sample)),
     filter((status) => status !== null),
@@ -43,6 +45,7 @@ export function monitor$(options: MonitorOptions): Observable<Status> {
   async function sample(control: Client): Promise<Status | null> {
     const { migration, applier, state, metrics, log } = options;
     await options.beat(control);
+    await behind.tell(control);
     const [status] = await fetchStatus(control, quoteName(migration.source));
     if (!status || status.migration !== migration.id || status.phase === 'switched') return null;
     assertSlotKept(status);

@@ -180,11 +180,11 @@ export async function runMigration(options: RunOptions): Promise<CommandEnd | nu
       tap((ended) => (end = ended)),
     );
     const defined$ = wayBack ? NEVER : watchDefinition$(desk, migration);
-    const watched = { desk, state, metrics, beat: options.beat };
+    const watched = { desk, state, metrics, applier: following, beat: options.beat };
     const monitored$ = (
       wayBack
         ? watchWayBack$({ ...watched, parent: wayBack.parent, limitBytes: options.wayBackWalBytes ?? DEFAULT_WAY_BACK_WAL_BYTES })
-        : monitor$({ ...watched, migration, applier: following, verifier, maxLag: READY_LAG, log })
+        : monitor$({ ...watched, migration, verifier, maxLag: READY_LAG, log })
     ).pipe(tap((status) => options.onProgress?.(statusLine(status))));
     const over$ = new Subject<void>();
     const stopping$: Observable<void> = merge(over$, aborted$(signal)).pipe(

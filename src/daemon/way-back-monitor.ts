@@ -6,9 +6,11 @@ import { MigratorError } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import type { Client } from '../pg/client.ts';
 import { store, type Migration } from '../pg/control-store.ts';
+import type { Applier } from './applier.ts';
 import { slotLost } from './monitor.ts';
 import type { Pool } from './pool.ts';
 import type { SharedState } from './shared-state.ts';
+import { ToldBehind } from './told-behind.ts';
 
 const SAMPLE_MS = 1_000;
 
@@ -18,12 +20,14 @@ export interface WayBackWatch {
   readonly parent: Migration;
   readonly state: SharedState;
   readonly metrics: Metrics;
+  readonly applier: Applier;
   readonly limitBytes: number;
   readonly beat: (control: Client) => Promise<unknown>;
 }
 
 /** Samples the way back once a second. Errors when its slot is lost, or retains more WAL than the limit: the disk is worth more. */
-export function watchWayBack$({ desk, parent, state, metrics, limitBytes, beat }: WayBackWatch): Observable<Status> {
+export function watchWayBack$({ desk, parent, state, metrics, applier, limitBytes, beat }: WayBackWatch): Observable<Status> {
+  const behind = new ToldBehind(applier, parent.id);
   return timer(0, SAMPLE_MS).pipe(
     exhaustMap(() => desk.use(sample)),
     filter((status) => status !== null),
@@ -31,6 +35,7 @@ export function watchWayBack$({ desk, parent, state, metrics, limitBytes, beat }
 
   async function sample(control: Client): Promise<Status | null> {
     await beat(control);
+    await behind.tell(control);
     const [status] = await fetchStatus(control, quoteName(parent.source));
     // Another phase: the switch back has just been committed.
     if (status?.migration !== parent.id || status.phase !== 'switched') return null;

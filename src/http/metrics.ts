@@ -68,7 +68,10 @@ export function createMetrics(): Metrics {
   const verifiedRows = gauge('verified_rows', 'Rows that this pass has compared');
   const rechecked = gauge('verify_rechecked_keys', 'Keys that changed after they were compared, and were compared again');
   const lagBytes = gauge('lag_bytes', 'WAL between the applied position and the end of the WAL');
-  const lagSeconds = gauge('lag_seconds', 'Age of the last applied transaction, 0 when nothing is behind');
+  const lagSeconds = gauge(
+    'lag_seconds',
+    'How long changes have been waiting, or the age of the last applied transaction where that is less; 0 when nothing is behind',
+  );
   const rowsEstimated = gauge('rows_estimated', 'Rows that the backfill is going to copy, as the statistics tell');
   const rowsDone = gauge('backfill_rows', 'Rows copied by the backfill in its finished chunks, across restarts');
   const retained = gauge('slot_retained_bytes', 'WAL that the server keeps for the slot');

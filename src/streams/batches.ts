@@ -97,6 +97,11 @@ export class BatchBuilder {
     }
   }
 
+  /** Whether there are changes that no batch has taken. */
+  get isPending(): boolean {
+    return this.#closed.length > 0 || this.#done.length > 0 || (this.#open?.changes.length ?? 0) > 0;
+  }
+
   /**
    * What can be applied now: every whole transaction, else a slice of the open one when it is large.
    * @param wantsPosition take an advance of the position also when no change came with it.
