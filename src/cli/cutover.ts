@@ -1,25 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDaemonAlive, outcomeError, sendCommand, type CutoverArguments } from '../actions/command.ts';
-import { findHoldUps } from '../actions/lock-watch.ts';
+import { isDaemonAlive } from '../actions/command.ts';
 import { fetchStatus, type Status } from '../actions/status.ts';
 import { statusLine } from '../actions/status-line.ts';
-import type { CutoverReceipt } from '../actions/cutover-context.ts';
-import { describeBlockers } from '../domain/blocker.ts';
 import { tableWord } from '../domain/command-word.ts';
 import { formatBytes, formatDuration } from '../domain/quantity.ts';
 import { MigratorError } from '../errors.ts';
 import { isLagging, READY_LAG } from '../migration/phase.ts';
 import type { Client } from '../pg/client.ts';
-import { fetchMigrationById, store } from '../pg/control-store.ts';
 import { requireMigration, requirePhase, type FoundMigration } from './find-migration.ts';
 import { runAfter, runBefore } from './hooks.ts';
-import { createProgressLine, print, printJson, tell } from './output.ts';
+import { createProgressLine, print, printJson } from './output.ts';
 import type { Verb } from './program.ts';
 import { renderReceipt } from './render-receipt.ts';
 import { reportError } from './report-error.ts';
 import { oneTable, openSession, withSession } from './session.ts';
-import type { SettingValues } from './settings.ts';
 import { onStopSignal } from './stop-signal.ts';
+import { argumentsOf, noDaemon, refuseWhileRunning, switchOver } from './switch-over.ts';
 
 const POLL_MS = 1000;
 /** A log file wants no line a second. */
@@ -46,7 +42,7 @@ export const cutover: Verb = async (invocation) => {
       await refuseWhileRunning(client, migration, 'cutover');
       await runBefore(before, { verb: 'cutover', source, migration: id, phase: 'ready' });
     }
-    const receipt = await switchOver(client, migration, {
+    const receipt = await switchOver(client, migration, 'cutover', {
       ...argumentsOf(settings, dryRun),
       wayBack: invocation.own['wayBack'] !== false,
     });
@@ -57,57 +53,6 @@ export const cutover: Verb = async (invocation) => {
     return failure ? reportError(failure, false) : 0;
   });
 };
-
-export function argumentsOf(settings: SettingValues, dryRun: boolean): CutoverArguments {
-  return {
-    lockTimeoutMs: settings['lock-timeout'] ?? 200,
-    maxLockHoldMs: settings['max-lock-hold'] ?? 1000,
-    attempts: settings.attempts ?? 60,
-    ...(dryRun ? { dryRun } : {}),
-    ...(settings.decide === undefined ? {} : { decisions: settings.decide }),
-  };
-}
-
-/** Before a hook of the user's acts on it. The daemon would refuse the command in any case. */
-export async function refuseWhileRunning(client: Client, { id, source }: FoundMigration, verb: 'cutover' | 'rollback'): Promise<void> {
-  const [running] = await store(client, 'command/running', [id]);
-  if (running)
-    throw new MigratorError('WRONG_PHASE', `a ${verb} of ${source} is running already, asked for by ${String(running.requested_by)}`, {
-      hint: `partitioner status ${tableWord(source)} --watch`,
-    });
-}
-
-/** Sends the command, shows whom it waits for, and returns the receipt. Ctrl-C calls it off. */
-async function switchOver(client: Client, migration: FoundMigration, commandArguments: CutoverArguments): Promise<CutoverReceipt> {
-  const heldUp = await findHoldUps(client, migration.source);
-  if (heldUp.length > 0) tell(`warning: what holds a lock on ${migration.source} may hold the cutover up: ${describeBlockers(heldUp)}`);
-  const stop = onStopSignal();
-  const progress = createProgressLine(process.stderr);
-  try {
-    // As long as the daemon lives: filling the twin of a materialized view takes as long as its query.
-    const outcome = await sendCommand(client, migration.id, 'cutover', commandArguments, {
-      waitMs: Infinity,
-      signal: stop.signal,
-      onWait: async () => {
-        const waiting = (await fetchMigrationById(client, migration.id))?.waiting ?? null;
-        if (waiting !== null) progress.show(`waiting: ${waiting}`);
-      },
-    });
-    if (!outcome) throw noDaemon(migration);
-    if (outcome.ok) return outcome.receipt as CutoverReceipt;
-    throw outcomeError(outcome);
-  } catch (error) {
-    // The daemon may have died with the answer; the switch is committed with its receipt, and so is known.
-    if (commandArguments.dryRun !== true && error instanceof MigratorError && (error.code === 'NO_DAEMON' || error.code === 'POSTGRES')) {
-      const now = await fetchMigrationById(client, migration.id).catch(() => null);
-      if (now?.phase === 'switched') return now.receipt as CutoverReceipt;
-    }
-    throw error;
-  } finally {
-    progress.end();
-    stop.dispose();
-  }
-}
 
 async function refuseUnready(client: Client, migration: FoundMigration): Promise<never> {
   const [status] = await fetchStatus(client, migration.source);
@@ -180,10 +125,4 @@ async function waitUntilReady(client: Client, migration: FoundMigration): Promis
     progress.end();
     stop.dispose();
   }
-}
-
-export function noDaemon({ source }: FoundMigration): MigratorError {
-  return new MigratorError('NO_DAEMON', `no daemon runs for ${source}: it follows the changes, and performs the switch`, {
-    hint: `partitioner start ${tableWord(source)}`,
-  });
 }

@@ -1,9 +1,7 @@
-import { isDaemonAlive, outcomeError, sendCommand } from '../actions/command.ts';
-import type { CutoverReceipt } from '../actions/cutover-context.ts';
+import { isDaemonAlive } from '../actions/command.ts';
 import { fetchStatus } from '../actions/status.ts';
 import { tableWord } from '../domain/command-word.ts';
 import { MigratorError } from '../errors.ts';
-import { argumentsOf, noDaemon, refuseWhileRunning } from './cutover.ts';
 import { requireMigration, requirePhase } from './find-migration.ts';
 import { runAfter, runBefore } from './hooks.ts';
 import { print, printJson } from './output.ts';
@@ -11,6 +9,7 @@ import type { Verb } from './program.ts';
 import { renderReceipt } from './render-receipt.ts';
 import { reportError } from './report-error.ts';
 import { oneTable, openSession, withSession } from './session.ts';
+import { argumentsOf, noDaemon, refuseWhileRunning, switchOver } from './switch-over.ts';
 
 /** `rollback`: has the daemon switch back, with the hooks around it, and prints the receipt. */
 export const rollback: Verb = async (invocation) => {
@@ -33,10 +32,7 @@ export const rollback: Verb = async (invocation) => {
       await refuseWhileRunning(client, migration, 'rollback');
       await runBefore(before, { verb: 'rollback', source, migration: id, phase: 'switched' });
     }
-    const outcome = await sendCommand(client, id, 'rollback', argumentsOf(settings, false), { waitMs: Infinity });
-    if (!outcome) throw noDaemon(migration);
-    if (!outcome.ok) throw outcomeError(outcome);
-    const receipt = outcome.receipt as CutoverReceipt;
+    const receipt = await switchOver(client, migration, 'rollback', argumentsOf(settings, false));
     if (invocation.json) printJson(receipt);
     else print(renderReceipt(receipt, 'rollback'));
     if (after === undefined) return 0;

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createDatabase } from '../../support/database.ts';
-import { holds, startDaemon } from '../../support/daemon.ts';
+import { holds, startDaemon, until } from '../../support/daemon.ts';
 import { createEvents } from '../../support/events-table.ts';
-import { partitioner, type Run } from '../../support/partitioner.ts';
+import { partitioner, startPartitioner, type Run } from '../../support/partitioner.ts';
 import { expectKind, switchOver, untilPhaseOf } from '../../support/way-back.ts';
 
 const PATIENT = ['--lock-timeout', '1s', '--max-lock-hold', '20s'];
@@ -44,6 +44,32 @@ test('--before that fails refuses the rollback, --after that fails undoes nothin
   expect(JSON.parse(seen.slice('rolled_back '.length))).toEqual(receipt);
   await expectKind(control, 'r');
   await untilPhaseOf(daemon, control, 'ready');
+});
+
+test('Ctrl-C calls a rollback off: nothing was switched, and the next one is performed', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await createEvents(control, 500);
+  await using daemon = startDaemon(database.settings, 'app.events');
+  await switchOver(daemon, control);
+  const application = await database.client('application');
+  await application.query('begin; lock table app.events in row exclusive mode'); // without an xid, for which the new slot would wait
+  const env = { DATABASE_URL: database.url };
+  const first = startPartitioner(['rollback', 'app.events', '--lock-timeout', '60s', '--attempts', '3'], env);
+  await until(control, 'it waits for the application', () =>
+    holds(
+      control,
+      `exists (select from pg_locks where relation = 'app.events'::regclass and mode = 'ShareRowExclusiveLock' and not granted)`,
+    ),
+  );
+  first.signal('SIGINT');
+  const ended = await first.ended;
+  expect(ended).toMatchObject({ code: 3, stdout: '' });
+  expect(ended.stderr).toContain('the rollback was called off; nothing was switched');
+  await expectKind(control, 'p');
+  await application.query('commit');
+  expect(await partitioner(['rollback', 'app.events', ...PATIENT], env)).toMatchObject({ code: 0 });
+  await expectKind(control, 'r');
 });
 
 test('without a daemon no hook is run', async () => {
