@@ -1,22 +1,29 @@
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
-import { holds, readMigration, startDaemon, until } from '../../support/daemon.ts';
+import type { Client } from '../../../src/pg/client.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { holds, readMigration, startDaemon, until, type TestDaemon } from '../../support/daemon.ts';
 import { createEvents } from '../../support/events-table.ts';
 import { differingRows } from '../../support/oracle.ts';
 import { expectKind, switchBack, switchOver, untilPhaseOf } from '../../support/way-back.ts';
 
 /** What came while the table was migrated and was left to the switch, once the switch was taken back. */
 
-test('a NOT NULL and a CHECK that came late are dropped after a rollback: rows that break them follow', async () => {
-  await using database = await createDatabase();
-  const control = await database.client();
+/** Ready, with a NOT NULL and a CHECK that came meanwhile. */
+async function startWithLate(database: TestDatabase, control: Client): Promise<TestDaemon> {
   await createEvents(control, 500);
-  await using daemon = startDaemon(database.settings, 'app.events');
+  const daemon = startDaemon(database.settings, 'app.events');
   await untilPhaseOf(daemon, control, 'ready');
   await control.query('alter table app.events alter column v set not null, add constraint positive check (kind >= 0)');
   await until(control, 'it is followed', () =>
     holds(control, `(select plan #> '{late,notNull}' = '["v"]' from partitioner.migration where reverse_of is null)`),
   );
+  return daemon;
+}
+
+test('a NOT NULL and a CHECK that came late are dropped after a rollback: rows that break them follow', async () => {
+  await using database = await createDatabase();
+  const control = await database.client();
+  await using daemon = await startWithLate(database, control);
   // As with a table that is validated for hours.
   await control.query(`
     create function app.hold() returns event_trigger language plpgsql as $$
@@ -45,13 +52,7 @@ test('a NOT NULL and a CHECK that came late are dropped after a rollback: rows t
 test('what the steps after the switch make of a late NOT NULL and a late CHECK does not stand in the way of the rollback', async () => {
   await using database = await createDatabase();
   const control = await database.client();
-  await createEvents(control, 500);
-  await using daemon = startDaemon(database.settings, 'app.events');
-  await untilPhaseOf(daemon, control, 'ready');
-  await control.query('alter table app.events alter column v set not null, add constraint positive check (kind >= 0)');
-  await until(control, 'it is followed', () =>
-    holds(control, `(select plan #> '{late,notNull}' = '["v"]' from partitioner.migration where reverse_of is null)`),
-  );
+  await using daemon = await startWithLate(database, control);
   await switchOver(daemon, control);
   await until(control, 'the steps are done', () =>
     holds(control, `(select count(*) > 0 and bool_and(done_at is not null) from partitioner.after_step)`),
