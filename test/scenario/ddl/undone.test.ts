@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { fetchFingerprint } from '../../../src/pg/catalog.ts';
 import type { Client } from '../../../src/pg/client.ts';
 import { createDatabase } from '../../support/database.ts';
-import { holds, startDaemon, until, untilPhase } from '../../support/daemon.ts';
+import { holds, readMigration, startDaemon, until, untilPhase } from '../../support/daemon.ts';
 import { createEvents, switchAndCompare } from '../../support/events-table.ts';
 
 /** A run that has looked and found what it knows; else it would be altered again before it is seen that it was undone. */
@@ -53,7 +53,9 @@ test('a comment is made and removed while the daemon looks into it: nothing has 
     }
     await untilSettled(control, run);
   }
-  expect(said).toContain('altered back');
+  // Mostly 'altered back'; on a machine that is fast enough it may have followed both each time.
+  expect(said).toContain('the source was altered');
+  expect(await readMigration(control)).toMatchObject({ phase: 'ready', failure: null });
   await switchAndCompare(control);
   await daemon.ended;
 });
