@@ -21,6 +21,8 @@ export async function createMigrator(database: TestDatabase): Promise<TestRole> 
 export async function createRole(database: TestDatabase, attributes: string, privileges: readonly string[]): Promise<TestRole> {
   const name = `role_${database.name.slice('test_'.length)}_${Math.random().toString(36).slice(2, 8)}`;
   await withClient(database.server, { applicationName: 'test' }, async (client) => {
+    // One at a time for each database: two REVOKEs of its privileges at once fail ("tuple concurrently updated").
+    await client.query('select pg_advisory_lock(hashtext($1))', [database.name]);
     await client.query(`create role ${quoteIdent(name)} ${attributes} password 'secret'`);
     await client.query(`revoke all on database ${quoteIdent(database.name)} from public`);
     if (privileges.length > 0)
