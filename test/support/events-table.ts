@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { isDaemonAlive } from '../../src/actions/command.ts';
+import { fetchStatus } from '../../src/actions/status.ts';
 import type { Client } from '../../src/pg/client.ts';
 import type { TestDatabase } from './database.ts';
 import { command, until, untilPhase } from './daemon.ts';
@@ -85,6 +86,11 @@ function days(): string {
 /** Waits for ready, switches over, and compares every row of the two tables. */
 export async function switchAndCompare(control: Client): Promise<void> {
   const { id, retired_name: retired } = await untilPhase(control, 'ready', 120_000);
+  // The phase is written once a second: a pass that has begun since is not in it.
+  await until(control, 'everything compared', async () => {
+    const status = (await fetchStatus(control)).find(({ migration }) => migration === id);
+    return status?.phase === 'ready' && status.verified.units >= status.verified.total;
+  });
   // The phase may be what a daemon wrote that was killed; the one that follows takes the command once it has its lock.
   // One whose session was just cut ends before it takes any.
   for (let attempt = 1; ; attempt++) {

@@ -95,7 +95,7 @@ test('while it is paused, what is compared anew waits for nobody: commands are t
   await until(client, 'it begins anew', () => Promise.resolve(said.some((line) => line.includes('the verification begins anew'))));
   expect(await sendCommand(client, id, 'verify', {}, { waitMs: 15_000 })).toMatchObject({ ok: true, pass: 4 });
   await command(client, id, 'resume');
-  await until(client, 'the pass done', async () => (await fetchPass(client)).rows === 3_000);
+  await until(client, 'every row compared', async () => (await fetchPass(client)).rows === 3_000);
   await switchAndCompare(client);
   await daemon.ended;
 });
@@ -112,7 +112,7 @@ test('verify compares while a cutover is refused, and pause holds it', { timeout
   await expect(command(client, id, 'cutover')).rejects.toThrow('WRONG_PHASE');
   expect((await fetchPass(client)).rows).toBe(0);
   await command(client, id, 'resume');
-  await until(client, 'the pass done', async () => (await fetchPass(client)).rows === 3_000);
+  await until(client, 'every row compared', async () => (await fetchPass(client)).rows === 3_000);
   await switchAndCompare(client);
   await daemon.ended;
 });
